@@ -263,7 +263,8 @@ def _check(old: Item | None, request: Json) -> None:
     """Refuse a write whose condition does not hold."""
     expression = request.get("ConditionExpression")
     if expression and not expressions.condition(expression).holds(_scope(old or {}, request)):
-        raise RefusedError("The conditional request failed", "ConditionalCheckFailedException")
+        shown = old if request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else None
+        raise RefusedError("The conditional request failed", "ConditionalCheckFailedException", shown)
 
 
 def _returned(request: Json, choice: Mapping[str, Item | None]) -> Json:
@@ -304,7 +305,7 @@ def batch_get(region: str, request: Json) -> Json:
     return {"Responses": found, "UnprocessedKeys": {}, **(consumed if request.get("ReturnConsumedCapacity") else {})}
 
 
-WRITE = {"ConditionExpression", "ReturnValues"}
+WRITE = {"ConditionExpression", "ReturnValues", "ReturnValuesOnConditionCheckFailure"}
 PAGE = {"ExclusiveStartKey", "Limit", "IndexName", "ConsistentRead"}
 OPERATIONS: dict[str, tuple[Callable[[Rows, Json], Json], set[str]]] = {
     "GetItem": (_get, {"Key", "ConsistentRead"}),
@@ -343,8 +344,9 @@ def answer(model: Any, params: Any, context: Any, **_: Any) -> tuple[Http, dict[
             http = Http(200, perform(model.name, context["client_region"], json.loads(params["body"])))
             parsed = _parsed(http.request)
     except RefusedError as error:
-        http = Http(400, {"__type": error.code, "message": str(error)})
-        parsed = {"Error": {"Message": str(error), "Code": error.code}, "message": str(error)}
+        shown = {"Item": _copy(error.item)} if error.item else {}
+        http = Http(400, {"__type": error.code, "message": str(error), **shown})
+        parsed = {"Error": {"Message": str(error), "Code": error.code}, "message": str(error), **shown}
     parsed["ResponseMetadata"] = {"HTTPStatusCode": http.status_code, "HTTPHeaders": {}, "RetryAttempts": 0}
     return http, parsed
 

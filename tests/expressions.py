@@ -33,9 +33,11 @@ ORDERED = {"S", "N", "B"}
 class RefusedError(Exception):
     """DynamoDB refuses a request."""
 
-    def __init__(self, message: str, code: str = "ValidationException") -> None:
+    def __init__(self, message: str, code: str = "ValidationException", item: Item | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.item = item
+        """What the answer shows of the item, if the request asks for it."""
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,9 @@ class Invariants:
         world.network.sent = self._leaves
         world.network.ended = self._is_back
         world.network.answered = self._is_answered
+        world.wire.denied = lambda verb, action, resource: self._violated(
+            "every call is granted", f"{verb}: {action} on {resource}"
+        )
         self._swept: dict[str, list[float]] = {}
         self._learnt: dict[str, list[Task]] = {}
         for name in world.settings:

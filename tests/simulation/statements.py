@@ -46,6 +46,25 @@ def _put_if_absent(aws: Account) -> Any:
     return code(put), code(put)
 
 
+def _shows_what_is_there(aws: Account) -> Any:
+    """A write whose condition does not hold answers with the item as it is, in DynamoDB's own form."""
+    shown = []
+    asked: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    for write in (
+        lambda: aws.table.put_item(Item=_key(), ConditionExpression=Attr("a").eq(1), **asked),
+        lambda: _update(aws, "SET #a = :a", when=Attr("a").eq(1), values={":a": 3}, **asked),
+    ):
+        for there in (False, True):
+            if there:
+                aws.table.put_item(Item={**_key(), "a": 2, "list": ["x"]})
+            try:
+                write()
+            except ClientError as error:
+                shown.append(dict(error.response).get("Item"))
+        aws.table.delete_item(Key=_key())
+    return shown
+
+
 def _reads_numbers(aws: Account) -> Any:
     aws.table.put_item(Item={**_key(), "n": 1, "list": [1, "a"], "bytes": b"abc", "yes": True})
     item = aws.table.get_item(Key=_key(), ConsistentRead=True)["Item"]
@@ -208,6 +227,10 @@ STATEMENTS: dict[str, tuple[Statement, Any]] = {
     "an update that removes": (_updates_remove, ["pk", "sk"]),
     "conditions": (
         _compares, [False, True, True, False, True, False, False, False, True, True, False],
+    ),
+    "what is there when a condition does not hold": (
+        _shows_what_is_there,
+        [None, {"pk": {"S": "P"}, "sk": {"S": "A"}, "a": {"N": "2"}, "list": {"L": [{"S": "x"}]}}] * 2,
     ),
     "deletes": (_deletes, ("ConditionalCheckFailedException", "done", "done")),
     "a query of a partition": (_queries, ["B#1", "B#2"]),

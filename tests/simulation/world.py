@@ -30,7 +30,7 @@ from tests.simulation import handlers
 from tests.simulation.clock import CLOCK
 from tests.simulation.faults import Faults
 from tests.simulation.handlers import ROOT
-from tests.simulation.models import dynamodb, functions, others, s3, sqs, stepfunctions
+from tests.simulation.models import dynamodb, functions, iam, others, s3, sqs, stepfunctions
 from tests.simulation.models.wire import Wire
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.trace import Trace
@@ -57,10 +57,17 @@ def deployed() -> tuple[Mapping[str, Any], Filled]:
 
 
 @cache
-def _functions() -> dict[str, Mapping[str, Any]]:
+def deployed_functions() -> dict[str, Mapping[str, Any]]:
     """Return the properties of the deployed functions, by verb."""
     found = deployed()[1].of_type("AWS::Lambda::Function").values()
     return {str(each["FunctionName"]).removeprefix(f"{STAGE}-"): each for each in found if "FunctionName" in each}
+
+
+@cache
+def deployed_roles() -> dict[str, Mapping[str, Any]]:
+    """Return the properties of the deployed roles, by ARN."""
+    filled = deployed()[1]
+    return {filled.arn_of(name): each for name, each in filled.of_type("AWS::IAM::Role").items()}
 
 
 @cache
@@ -98,6 +105,7 @@ class World:
         self.scheduler = Scheduler()
         faults.who = lambda: self.scheduler.current
         self.wire = Wire(self.scheduler, faults, trace)
+        self.wire.allows = iam.Grants(deployed_functions(), deployed_roles(), settings).allow
         self.lambda_ = functions.Lambda(self.scheduler, faults, trace, at_once=at_once)
         self.machine = stepfunctions.StateMachine(deployed()[0], self.scheduler, self.lambda_, faults, trace)
         self.machine.ended = self._ended
@@ -177,7 +185,7 @@ class World:
         return _layer() / "connections.toml"
 
     def _make_functions(self) -> None:
-        for verb, each in _functions().items():
+        for verb, each in deployed_functions().items():
             retry = 1 if verb in SCHEDULES else functions.ASYNC_TRIES
             self.lambda_.functions[verb] = functions.Function(
                 verb, float(each["Timeout"]), self._loader(verb), async_tries=retry

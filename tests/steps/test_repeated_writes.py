@@ -15,7 +15,9 @@ import pytest
 from dossier.models import CaseId, CaseStatus, now
 from dossier.steps.accept import accept
 from dossier.steps.cancel import cancel
+from dossier.steps.context import Context
 from dossier.steps.redrive import case_input
+from dossier.stores.clients import Clients
 from dossier.stores.table import Table
 from tests.conftest import BUCKET, Cloud
 from tests.machine import World, samples
@@ -111,6 +113,22 @@ def test_resent_message_is_sent(cloud: Cloud) -> None:
     due = wait.model_copy(update={"next_at": now() - timedelta(seconds=1)})
     assert world.context.waits.resend(due)
     assert [json.loads(each)["seq"] for each in cloud.messages("poll-invoices")] == [wait.seq]
+
+
+def test_sweep_that_came_too_late_reads_nothing(cloud: Cloud) -> None:
+    """Its role has no right to read items: the write's own answer says that the wait has changed meanwhile."""
+    world, case = World(cloud), waiting(cloud)
+    waits = world.context.waits
+    wait = waits.find(case)
+    assert wait is not None
+    assert waits.postpone(wait, 0)
+    cloud.messages("poll-invoices")
+    calls: list[str] = []
+    cloud.session.events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    waits = Context(cloud.app.environment, Clients(cloud.session)).waits  # clients take their hooks when they are made
+    assert not waits.resend(wait)
+    assert set(calls) == {"UpdateItem"}
+    assert cloud.messages("poll-invoices") == []
 
 
 def test_ended_pause_is_reported(cloud: Cloud) -> None:

@@ -78,13 +78,13 @@ def test_waiting_case_shows_its_trouble(cloud: Cloud, clock: Clock, answer: Call
 def test_a_trouble_of_a_poll_costs_no_extra_write(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is part of the wait, which each poll moves anyway."""
     room, written = Room(cloud, clock), list[str]()
-    whole = Table.update
+    whole = Table._update
 
-    def counted(self: Table, pk: str, sk: str, *rest: Any, **more: Any) -> bool:
+    def counted(self: Table, pk: str, sk: str, *rest: Any, **more: Any) -> Any:
         written.append(sk)
         return whole(self, pk, sk, *rest, **more)
 
-    monkeypatch.setattr(Table, "update", counted)
+    monkeypatch.setattr(Table, "_update", counted)
     room.answer = unreachable
     for _ in range(5):
         room.serve()

@@ -130,7 +130,10 @@ ITEMS = st.tuples(A_KEY, CHANGES).map(lambda two: two[0] | two[1])
 WHOLE_ITEMS = ITEMS.map(lambda item: {name: value for name, value in item.items() if value is not None})
 STEPS = st.one_of(
     _stores("put", item=ITEMS, when=WHEN),
+    _stores("put_or_get", item=ITEMS, when=CONDITIONS),
     _stores("update", **KEY_OF, changes=CHANGES.filter(bool), when=WHEN),
+    _stores("update_or_get", **KEY_OF, changes=CHANGES.filter(bool), when=CONDITIONS),
+    _stores("updated", **KEY_OF, changes=CHANGES.filter(bool), when=CONDITIONS),
     _stores("add", **KEY_OF, name=st.just("x"), number=st.integers(1, 3), when=CONDITIONS),
     _stores("delete", **KEY_OF, when=WHEN),
     _stores("get", **KEY_OF),

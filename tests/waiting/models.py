@@ -70,9 +70,21 @@ class MemoryTable:
             return False
         return self._write(pk, sk, when, changed)
 
-    def updated(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+    def put_or_get(self, item: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+        """Write an item if ``when`` holds; or return the one that is there."""
+        return None if self.put(item, when=when) else self._found(item["pk"], item["sk"])
+
+    def update_or_get(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+        """Set attributes if ``when`` holds; or return the item as it is."""
+        return None if self.update(pk, sk, changes, when=when) else self._found(pk, sk)
+
+    def updated(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item:
         """Set attributes, if ``when`` holds, and return the item."""
-        return dict(self._items[pk][sk]) if self.update(pk, sk, changes, when=when) else None
+        self.update(pk, sk, changes, when=when)
+        return self._found(pk, sk)
+
+    def _found(self, pk: str, sk: str) -> Item:
+        return dict(self._items.get(pk, {}).get(sk, {}))
 
     def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
         """Add to a number of an item."""

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from boto3.dynamodb.conditions import AttributeBase, ConditionBase
-from boto3.dynamodb.types import Binary
+from boto3.dynamodb.types import Binary, TypeSerializer
 
 from tests.simulation.clock import CLOCK
 from tests.simulation.models.errors import refused
@@ -31,6 +31,7 @@ READ, WRITE = 4096, 1024
 KINDS = ("CASE", "WAIT", "ASK", "INTENTS")
 """Kinds of items that the simulation looks at, by the first part of the sort key, or of the partition key."""
 _Place = tuple[str, str, str]
+_TYPED = TypeSerializer()
 
 
 class Index:
@@ -127,11 +128,20 @@ class Table:
         self._dynamo.spend("read", unit * _blocks(length, READ), key["pk"])
         return {} if found is None else {"Item": copied(found)}
 
-    def put_item(self, *, Item: Mapping[str, Any], ConditionExpression: Any = None) -> dict[str, Any]:  # noqa: N803
+    def put_item(
+        self,
+        *,
+        Item: Mapping[str, Any],  # noqa: N803
+        ConditionExpression: Any = None,  # noqa: N803
+        ReturnValuesOnConditionCheckFailure: str = "NONE",  # noqa: N803
+    ) -> dict[str, Any]:
         """Write an item."""
+        shown = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         new = {name: stored(value) for name, value in Item.items()}
         key = {"pk": new["pk"], "sk": new["sk"]}
-        return self._call("PutItem", key, lambda: self._write("PutItem", key, ConditionExpression, lambda _: new, None))
+        return self._call(
+            "PutItem", key, lambda: self._write("PutItem", key, ConditionExpression, lambda _: new, shown=shown)
+        )
 
     def update_item(
         self,
@@ -142,6 +152,7 @@ class Table:
         ConditionExpression: Any = None,  # noqa: N803
         ExpressionAttributeValues: Mapping[str, Any] | None = None,  # noqa: N803
         ReturnValues: str = "NONE",  # noqa: N803
+        ReturnValuesOnConditionCheckFailure: str = "NONE",  # noqa: N803
     ) -> dict[str, Any]:
         """Update an item, which may be new."""
         values = {name: stored(value) for name, value in (ExpressionAttributeValues or {}).items()}
@@ -165,14 +176,17 @@ class Table:
             raise NotImplementedError(ReturnValues)
         written = {names[each] for each, kind, _ in update if kind != "REMOVE"}
         returned = {"NONE": None, "UPDATED_NEW": written.__contains__, "ALL_NEW": bool}[ReturnValues]
+        shown = ReturnValuesOnConditionCheckFailure == "ALL_OLD"
         return self._call(
-            "UpdateItem", Key, lambda: self._write("UpdateItem", Key, ConditionExpression, change, returned)
+            "UpdateItem",
+            Key,
+            lambda: self._write("UpdateItem", Key, ConditionExpression, change, returned, shown=shown),
         )
 
     def delete_item(self, *, Key: Item, ConditionExpression: Any = None) -> dict[str, Any]:  # noqa: N803
         """Delete an item."""
         return self._call(
-            "DeleteItem", Key, lambda: self._write("DeleteItem", Key, ConditionExpression, lambda _: None, None)
+            "DeleteItem", Key, lambda: self._write("DeleteItem", Key, ConditionExpression, lambda _: None)
         )
 
     def query(
@@ -203,7 +217,8 @@ class Table:
             self._dynamo.spend("read", (1.0 if ConsistentRead else 0.5) * _blocks(length, READ), partition)
             return page
 
-        return self._call("Query", {"pk": partition, "sk": IndexName or "*"}, act)
+        on = "index" if IndexName else ""
+        return self._call("Query", {"pk": partition, "sk": IndexName or "*"}, act, on=on)
 
     def _page(self, found: list[Item], start: Item | None, index: str | None) -> dict[str, Any]:
         names = ("pk", "sk", *(INDEX if index else ()))
@@ -228,21 +243,26 @@ class Table:
         key: Item,
         condition: Any,
         change: Callable[[Item], Item | None],
-        returned: Callable[[str], bool] | None,
+        returned: Callable[[str], bool] | None = None,
+        *,
+        shown: bool = False,
     ) -> dict[str, Any]:
         _check_key(key, operation)
         old = self._dynamo.find(key["pk"], key["sk"])
         if condition is not None and not holds(condition, old or {}):
             self._dynamo.spend("write", _blocks(self._dynamo.sizes.get((key["pk"], key["sk"]), 0), WRITE), key["pk"])
-            raise refused("ConditionalCheckFailedException", operation, "The conditional request failed")
+            error = refused("ConditionalCheckFailedException", operation, "The conditional request failed")
+            if shown and old is not None:
+                error.response["Item"] = {name: _TYPED.serialize(value) for name, value in old.items()}  # type: ignore[typeddict-unknown-key]
+            raise error
         new = change(dict(old or {}))
         self._dynamo.write(key["pk"], key["sk"], new, operation)
         if returned is None:
             return {}
         return {"Attributes": copied({name: each for name, each in (new or {}).items() if returned(name)})}
 
-    def _call(self, operation: str, key: Item, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        return self._wire.call("dynamodb", operation, f"{key['pk']}/{key['sk']}", act)
+    def _call(self, operation: str, key: Item, act: Callable[[], dict[str, Any]], *, on: str = "") -> dict[str, Any]:
+        return self._wire.call("dynamodb", operation, f"{key['pk']}/{key['sk']}", act, on=on)
 
 
 def stored(value: Any) -> Any:  # noqa: PLR0911 -- one for each type

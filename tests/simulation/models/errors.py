@@ -11,6 +11,7 @@ STATUS = {
     **dict.fromkeys(("InternalError", "InternalServerError", "InternalException", "InternalServiceError"), 500),
     **dict.fromkeys(("SlowDown", "ServiceUnavailable"), 503),
     "PreconditionFailed": 412,
+    **dict.fromkeys(("AccessDenied", "403"), 403),
     "405": 405,
     "MethodNotAllowed": 405,
 }

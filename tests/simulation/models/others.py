@@ -31,7 +31,7 @@ class Events:
                 self.put.append((each["DetailType"], detail))
                 self._trace("event", kind=each["DetailType"], reference=detail.get("reference"))
 
-        self._wire.call("events", "PutEvents", Entries[0]["DetailType"], act)
+        self._wire.call("events", "PutEvents", Entries[0]["DetailType"], act, on=Entries[0]["EventBusName"])
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "0"} for _ in Entries]}
 
 
@@ -56,7 +56,7 @@ class Secrets:
                 raise refused("ResourceNotFoundException", "GetSecretValue")
             return {"Name": SecretId, "SecretString": json.dumps(self.values[SecretId])}
 
-        return self._wire.call("secretsmanager", "GetSecretValue", SecretId, act)
+        return self._wire.call("secretsmanager", "GetSecretValue", SecretId, act, on=SecretId)
 
 
 class Session:

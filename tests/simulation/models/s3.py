@@ -16,6 +16,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.simulation.clock import CLOCK
 from tests.simulation.models.errors import refused
 from tests.simulation.models.wire import Wire
@@ -131,18 +133,22 @@ class S3:
         """Return an object with its body."""
 
         def act() -> dict[str, Any]:
-            found = self._of(Bucket).find(Key, VersionId, "GetObject")
+            found = self._find(Bucket, Key, VersionId, "GetObject")
             content = found.body or b""
             if Range:
                 content = content[int(Range.removeprefix("bytes=").partition("-")[0]) :]
             return {**_described(found), "Body": Body(content), "ContentLength": len(content)}
 
-        return self._wire.call("s3", "GetObject", Key, act)
+        return self._wire.call("s3", "GetObject", Key, act, needs=_reading(Key, VersionId))
 
     def head_object(self, *, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:  # noqa: N803
         """Return an object's metadata."""
         return self._wire.call(
-            "s3", "HeadObject", Key, lambda: _described(self._of(Bucket).find(Key, VersionId, "HeadObject"))
+            "s3",
+            "HeadObject",
+            Key,
+            lambda: _described(self._find(Bucket, Key, VersionId, "HeadObject")),
+            needs=_reading(Key, VersionId),
         )
 
     def put_object(
@@ -158,7 +164,6 @@ class S3:
         IfMatch: str = "",  # noqa: N803
     ) -> dict[str, Any]:
         """Write an object, if the condition holds."""
-        del Tagging
 
         def act() -> dict[str, Any]:
             bucket = self._of(Bucket)
@@ -170,7 +175,8 @@ class S3:
             version = bucket.put(Key, bytes(Body), metadata=dict(Metadata or {}), content_type=ContentType)
             return {"ETag": version.etag, "VersionId": version.id}
 
-        return self._wire.call("s3", "PutObject", Key, act)
+        needs = [("s3:PutObject", Key), *([("s3:PutObjectTagging", Key)] if Tagging else [])]
+        return self._wire.call("s3", "PutObject", Key, act, needs=needs)
 
     def copy_object(
         self,
@@ -185,14 +191,15 @@ class S3:
         """Copy an object inside S3."""
 
         def act() -> dict[str, Any]:
-            source = self._of(CopySource["Bucket"]).find(CopySource["Key"], CopySource.get("VersionId"), "CopyObject")
+            source = self._find(CopySource["Bucket"], CopySource["Key"], CopySource.get("VersionId"), "CopyObject")
             if CopySourceIfMatch and source.etag != CopySourceIfMatch:
                 raise refused("PreconditionFailed", "CopyObject")
             kind = ContentType or source.content_type
             version = self._of(Bucket).put(Key, source.body, metadata=source.metadata, content_type=kind)
             return {"CopyObjectResult": {"ETag": version.etag}, "VersionId": version.id}
 
-        return self._wire.call("s3", "CopyObject", Key, act)
+        needs = [*_reading(CopySource["Key"], CopySource.get("VersionId")), ("s3:PutObject", Key)]
+        return self._wire.call("s3", "CopyObject", Key, act, needs=needs)
 
     def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         """Write a delete marker."""
@@ -201,7 +208,7 @@ class S3:
             self._of(Bucket).put(Key, None, metadata={}, content_type="")
             return {"DeleteMarker": True}
 
-        return self._wire.call("s3", "DeleteObject", Key, act)
+        return self._wire.call("s3", "DeleteObject", Key, act, on=Key)
 
     def generate_presigned_url(self, operation: str, Params: dict[str, str], ExpiresIn: int) -> str:  # noqa: N803
         """Return a URL."""
@@ -212,6 +219,19 @@ class S3:
         if operation != "list_objects_v2":
             raise NotImplementedError(operation)
         return _Pages(self._of, self._wire)
+
+    def _find(self, bucket: str, key: str, version: str | None, operation: str) -> Version:
+        """Return a version of an object.
+
+        Without the right to list the bucket, a missing object is forbidden:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        try:
+            return self._of(bucket).find(key, version, operation)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"NoSuchKey", "404"} and not self._wire.may("s3:ListBucket"):
+                raise refused("403" if operation == "HeadObject" else "AccessDenied", operation) from error
+            raise
 
     def _of(self, name: str) -> Bucket:
         if name != self._bucket.name:
@@ -241,6 +261,10 @@ class _Pages:
                     if each is not None
                 ]
             }
+
+
+def _reading(key: str, version: str | None) -> list[tuple[str, str]]:
+    return [("s3:GetObjectVersion" if version else "s3:GetObject", key)]
 
 
 def _described(found: Version) -> dict[str, Any]:

@@ -220,7 +220,7 @@ class SQS:
             raise refused("InvalidParameterValue", "SendMessage", "One or more parameters are invalid")
         about = f"{queue.name}: {_short(MessageBody)} after {DelaySeconds} s"
         send = partial(queue.send, MessageBody, after=DelaySeconds, group=MessageGroupId)
-        self._wire.call("sqs", "SendMessage", about, send)
+        self._wire.call("sqs", "SendMessage", about, send, on=queue.name)
         return {"MessageId": f"{queue.name}-{queue.sent}"}
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:  # noqa: N803
@@ -236,7 +236,7 @@ class SQS:
             }
             return {"Attributes": {name: known[name] for name in AttributeNames}}
 
-        return self._wire.call("sqs", "GetQueueAttributes", queue.name, act)
+        return self._wire.call("sqs", "GetQueueAttributes", queue.name, act, on=queue.name)
 
     def receive_message(self, *, QueueUrl: str, MaxNumberOfMessages: int = 1, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Receive messages, as ``dossier redrive`` does with dead letters."""

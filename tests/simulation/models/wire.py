@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from tests.simulation.faults import Faults
@@ -41,9 +41,32 @@ class Wire:
         """Calls by the function that makes them, and ``service.Operation``."""
         self.lets_through: Callable[[str], bool] = lambda _: True
         """Returns whether AWS's quota lets a call through."""
+        self.allows: Callable[[str, str, str], bool] = lambda *_: True
+        """Returns whether a function may make a call (``iam.Grants.allow``)."""
+        self.denied: Callable[[str, str, str], None] = lambda *_: None
+        """Hears of each call that a function may not make."""
 
-    def call(self, service: str, operation: str, about: str, act: Callable[[], T]) -> T:
-        """Make a call: a killed function's has no effect, a lost answer's has it twice (botocore repeats it)."""
+    def call(
+        self,
+        service: str,
+        operation: str,
+        about: str,
+        act: Callable[[], T],
+        *,
+        on: str = "",
+        needs: Sequence[tuple[str, str]] = (),
+    ) -> T:
+        """Make a call: a killed function's has no effect, a lost answer's has it twice (botocore repeats it).
+
+        Args:
+            service: boto3's name of the service.
+            operation: the call.
+            about: what the history says of it.
+            act: has the call's effect and returns its answer.
+            on: the resource that it needs a grant for, as ``iam.Grants.allow`` takes it.
+            needs: actions and resources that have to be granted instead of the call's own.
+
+        """
         scheduler, faults = self._scheduler, self._faults
         task = scheduler.current
         if task is None:
@@ -58,6 +81,10 @@ class Wire:
         if not task.mortal:
             return act()
         self._wait_for_quota(service, operation)
+        for action, resource in needs or ((name, on),):
+            if not self.allows(task.name, action, resource):
+                self.denied(task.name, action, resource or about)
+                raise refused("AccessDenied" if service == "s3" else "AccessDeniedException", operation)
         struck = f"{task.name} {name} {about}"
         if faults.strikes("killed_before", struck):
             self._die(name, about, "before")
@@ -81,6 +108,11 @@ class Wire:
         if faults.strikes("killed_after", struck):
             self._die(name, about, "after")
         return found
+
+    def may(self, action: str, resource: str = "") -> bool:
+        """Whether who calls may do something: an operator may do all."""
+        task = self._scheduler.current
+        return task is None or not task.mortal or self.allows(task.name, action, resource)
 
     def _wait_for_quota(self, service: str, operation: str) -> None:
         """Repeat a call that a quota stops, as botocore does (mode ``standard``, longer and longer, five tries)."""

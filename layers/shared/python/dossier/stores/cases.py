@@ -418,13 +418,11 @@ class Cases:
         if record.connection not in self._known:
             self.note(record.connection)
         free = Attr("pk").not_exists() | Attr("refused").eq(True)
-        if not resume and self._table.put(item, when=free):
-            return None
-        found = self._table.get(item["pk"], "CASE")
+        found = self._table.get(item["pk"], "CASE") if resume else self._table.put_or_get(item, when=free)
         if found is None:
             if resume:
                 raise InvalidCaseError(f"there is no case {record.reference} to redrive")
-            return self.claim(record)
+            return None
         other = _record(found)
         if other.execution_arn == record.execution_arn:
             return None
@@ -451,9 +449,10 @@ class Cases:
         }
         failed = Attr("status").eq(CaseStatus.FAILED.value) & Attr("execution_arn").eq(other.execution_arn)
         failed &= Attr("expired_at").not_exists() & Attr("committed").not_exists()  # removed, or published, just now
-        if self._table.update(item["pk"], "CASE", changes, when=failed):
+        now_there = self._table.update_or_get(item["pk"], "CASE", changes, when=failed)
+        if now_there is None:
             return None
-        other = _record(self._table.get(item["pk"], "CASE") or found)
+        other = _record(now_there or found)
         # The AWS client repeats a write whose answer was lost: then the case is the caller's already.
         return None if other.execution_arn == record.execution_arn else other
 

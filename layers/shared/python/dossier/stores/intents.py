@@ -302,7 +302,7 @@ class Intents:
                 "ttl": None,
                 "collected": collected or None,
             }
-            item = self._table.updated(pk, "ID", new, when=free) or self._table.get(pk, "ID") or {}
+            item = self._table.updated(pk, "ID", new, when=free)
             if item.get("owner") != owner:
                 return False, hinted
             hinted = hinted or "hinted_at" in item

@@ -240,9 +240,9 @@ class Limiter:
         gone = {"held_since": None, "held_by": None, "held_why": None, "gsi_pk": None, "gsi_sk": None}
         changes: Item = {**gone, "holds": kept[-MOST_HOLDS:]}
         same = Attr("held_since").eq(iso(hold.since))
-        mine = self._table.update(*key, changes, when=same)
+        found = self._table.update_or_get(*key, changes, when=same)
         # The AWS client repeats a write whose answer was lost: then the pause is among those that have ended.
-        mine = mine or ended in (self._table.get(*key) or {}).get("holds", ())
+        mine = found is None or ended in found.get("holds", ())
         return replace(hold, until=until) if mine else None
 
     def held(self, connection: str) -> Hold | None:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from dossier.models import CaseId, iso
@@ -20,6 +21,8 @@ INDEX = "by-connection"
 Item = dict[str, Any]
 MOST_AT_ONCE = 100
 """Most items that one request reads (AWS: BatchGetItem)."""
+_RETURN_IT: dict[str, Any] = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+_PLAIN = TypeDeserializer()
 _SOON, _SELDOM = 0.05, 5.0
 """First and longest pause, in seconds, before a new request for keys that DynamoDB left out."""
 
@@ -65,18 +68,31 @@ class Table:
         present = {key: plain(value) for key, value in item.items() if value is not None}
         return self._held(lambda: self._table.put_item(Item=present, **condition))
 
+    def put_or_get(self, item: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+        """Write an item and return None; or the item for which ``when`` did not hold, as ``update_or_get`` does."""
+        present = {key: plain(value) for key, value in item.items() if value is not None}
+        return self._written(lambda: self._table.put_item(Item=present, ConditionExpression=when, **_RETURN_IT))[1]
+
     def update(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase | None = None) -> bool:
         """Set attributes (None removes one) of an item; return False if ``when`` did not hold.
 
         With ``when``, the item may be new. Without it, the item must exist, so that a late write never restores what
         was deleted.
         """
-        return self._written(lambda: self._update(pk, sk, changes, when)) is not None
+        return self._held(lambda: self._update(pk, sk, changes, when))
 
-    def updated(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
-        """Set attributes as ``update`` does and return the item as it is then; None if ``when`` did not hold."""
-        answer = self._written(lambda: self._update(pk, sk, changes, when, ReturnValues="ALL_NEW"))
-        return None if answer is None else answer["Attributes"]
+    def update_or_get(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item | None:
+        """Set attributes as ``update`` does and return None; or the item for which ``when`` did not hold.
+
+        The item is empty if there is none. It comes with DynamoDB's answer to the write: no other request can come
+        between, and it needs no permission to read.
+        """
+        return self._written(lambda: self._update(pk, sk, changes, when, **_RETURN_IT))[1]
+
+    def updated(self, pk: str, sk: str, changes: Mapping[str, Any], *, when: ConditionBase) -> Item:
+        """Set attributes as ``update`` does and return the item as it is then, whether or not ``when`` held."""
+        answer, found = self._written(lambda: self._update(pk, sk, changes, when, ReturnValues="ALL_NEW", **_RETURN_IT))
+        return answer["Attributes"] if found is None else found
 
     def _update(self, pk: str, sk: str, changes: Mapping[str, Any], when: ConditionBase | None, **extra: Any) -> Any:
         names, values, sets, removes = {}, {}, [], []
@@ -102,7 +118,7 @@ class Table:
 
     def add(self, pk: str, sk: str, name: str, number: int, *, when: ConditionBase) -> int | None:
         """Add to a number of an item and return the new value; None if ``when`` did not hold."""
-        answer = self._written(
+        answer, _ = self._written(
             lambda: self._table.update_item(
                 Key={"pk": pk, "sk": sk},
                 UpdateExpression="ADD #name :number",
@@ -174,17 +190,22 @@ class Table:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _held(self, write: Callable[[], Any]) -> bool:
-        return self._written(write) is not None
+        return self._written(write)[1] is None
 
     @staticmethod
-    def _written(write: Callable[[], Any]) -> Any:
-        """Return a write's answer, or None if its condition did not hold."""
+    def _written(write: Callable[[], Any]) -> tuple[Any, Item | None]:
+        """Return a write's answer and None; if its condition did not hold, None and the item, if the write asks for it.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html,
+        ``ReturnValuesOnConditionCheckFailure``
+        """
         try:
-            return write()
+            return write(), None
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return None
-            raise
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            found: Any = error.response.get("Item", {})  # the resource converts the items of answers, not of errors
+            return None, {name: _PLAIN.deserialize(value) for name, value in found.items()}
 
 
 def plain(value: Any) -> Any:

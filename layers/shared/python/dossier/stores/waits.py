@@ -327,9 +327,9 @@ class Waits:
         The AWS client repeats a write whose answer was lost, and then ``when`` does not hold any more: the wait is as
         the first write has made it, and its message is still to be sent.
         """
-        if self._update(wait, changes, when=when):
+        found = self._table.update_or_get(case_key(wait.id), "WAIT", changes, when=when)
+        if found is None:
             return True
-        found = self._table.get(case_key(wait.id), "WAIT") or {}
         made = {"seq": wait.seq, "token": wait.token, **changes}
         return all(found.get(name) == plain(value) for name, value in made.items())
 
