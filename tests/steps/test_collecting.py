@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
-from dossier.errors import PausedError, VendorUnavailableError
+from dossier.errors import ConfigurationError, PausedError, VendorUnavailableError
 from dossier.models import CaseId
 from dossier.steps import collect as collect_step
 from dossier.steps.accept import accept
@@ -15,6 +16,7 @@ from dossier.steps.download import download_all
 from dossier.steps.upload import upload
 from tests.conftest import Cloud
 from tests.machine import World, samples
+from tests.steps.updates import resumed
 
 
 def uploaded(cloud: Cloud, connection: str, count: int = 1) -> tuple[World, CaseId]:
@@ -57,6 +59,52 @@ def test_slow_artifacts_are_left_to_the_map(cloud: Cloud, monkeypatch: pytest.Mo
     world, case = uploaded(cloud, "claims")
     parts = collect(case, context=world.context).artifacts
     assert [index for part in parts for index in part] == [0, 1, 2]
+
+
+def test_nothing_is_downloaded_here_after_a_slow_list(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file after it would not end within the function's time, in none of its tries."""
+    world, case = uploaded(cloud, "claims")
+    at = [0.0]
+    monkeypatch.setattr(collect_step, "time", SimpleNamespace(monotonic=lambda: at[0]))
+    world.sandbox.event_hooks["response"].append(lambda _: at.__setitem__(0, at[0] + 60))
+    parts = collect(case, context=world.context).artifacts
+    assert [index for part in parts for index in part] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("connection", ["invoices", "claims", "disputes"])
+def test_a_redriven_case_is_collected_anew(cloud: Cloud, connection: str) -> None:
+    """Its first attempt had downloaded everything, and published nothing: by now the vendor may have other results."""
+    world, case = World(cloud), CaseId(connection, "R-1")
+
+    def broken() -> None:
+        raise ConfigurationError("a setting is wrong")
+
+    world.before_publish = broken
+    assert world.submit(*case, samples("invoice.pdf"))["status"] == "failed"
+    before = world.context.cases.get(case).artifacts
+    assert all(each.key for each in before)
+    fetched = {"document", "download", "evidence"}
+    first = Counter(each["operation"] for each in world.journal() if each["operation"] in fetched)
+    world.before_publish = None
+    assert resumed(world, *case)["status"] == "completed"
+    again = Counter(each["operation"] for each in world.journal() if each["operation"] in fetched) - first
+    assert again["document" if connection == "invoices" else "download" if connection == "claims" else "evidence"]
+    after = world.context.cases.get(case).artifacts
+    assert {each.name for each in after} == {each.name for each in before}
+    assert all(each.version_id != old.version_id for each, old in zip(after, before, strict=True))
+
+
+def test_a_redriven_collection_that_dies_at_its_beginning_keeps_nothing_of_the_first(cloud: Cloud) -> None:
+    """Files that the vendor no longer lists are not in the result of the next attempt either."""
+    world, case = uploaded(cloud, "claims")
+    collect(case, context=world.context)
+    assert world.context.cases.get(case).artifacts
+    cloud.app.table.update(f"CASE#{case.connection}#{case.reference}", "CASE", {"attempt": 2})
+    fault = {"name": "error_before", "rate": 1, "operation": "list"}
+    world.sandbox.post("/_sandbox/settings", json={"faults": [fault]}).raise_for_status()
+    with pytest.raises(VendorUnavailableError):
+        collect(case, context=world.context)
+    assert world.context.cases.get(case).artifacts == ()
 
 
 @pytest.mark.parametrize("connection", ["invoices", "claims"])

@@ -35,8 +35,9 @@ ITERATIONS = 200
 TOGETHER = 2
 """The fewest artifacts of an iteration: each iteration is a state transition, which costs more than a download."""
 HERE, EARLY = 3, 5.0
-"""Most artifacts of a case that Collect itself downloads, and the seconds after which it begins no further one. The Map
-downloads side by side, so what takes longer is quicker there."""
+"""Most artifacts of a case that Collect itself downloads, and the seconds from its own beginning after which it begins
+no further one. The Map downloads side by side, so what takes longer is quicker there; and a download after a slow list
+would not end within the function's time."""
 PROVEN = 1000
 """The most files of a later collection with an unchanged list entry for which storage is asked."""
 
@@ -55,7 +56,7 @@ def collect(case: CaseId, collection: str = "", *, context: Context) -> Collecte
         ConfigurationError: there are more than ``limits.artifacts``; nothing is stored.
 
     """
-    loaded = _begun(case, collection, context)
+    began, loaded = time.monotonic(), _begun(case, collection, context)
     if loaded.case.record.trouble is None or loaded.case.record.status is not CaseStatus.DOWNLOADING:
         context.cases.change(case, status=CaseStatus.DOWNLOADING, note=None)
     answered: list[Mapping[str, str]] = []
@@ -90,7 +91,7 @@ def collect(case: CaseId, collection: str = "", *, context: Context) -> Collecte
     if loaded.vendor.dates_changes and (answered_at := dates(answered)):
         dated = loaded.case.collection.model_copy(update={"read_at": min(answered_at)})
         context.cases.put_collection(case, dated)
-    stored = _downloaded(loaded, todo) if len(todo) <= HERE else set()
+    stored = _downloaded(loaded, todo, until=began + EARLY) if len(todo) <= HERE else set()
     for record in fresh:
         if record.index not in stored:
             context.cases.put_artifact(case, record, collection=collection)
@@ -98,18 +99,18 @@ def collect(case: CaseId, collection: str = "", *, context: Context) -> Collecte
     return Collected(artifacts=chunks(left), at_once=loaded.connection.limits.concurrency)
 
 
-def _downloaded(loaded: LoadedCase, artifacts: Sequence[ArtifactRecord]) -> set[int]:
+def _downloaded(loaded: LoadedCase, artifacts: Sequence[ArtifactRecord], *, until: float) -> set[int]:
     """Download a case's few artifacts here; return the indices of those that are settled.
 
-    Iterations of the Download map cost transitions and invocations. What does not succeed at once, or soon, is left to
-    them, with their retries.
+    Iterations of the Download map cost transitions and invocations. What does not succeed at once, or is not begun
+    ``until`` a moment (``time.monotonic``), is left to them, with their retries.
     """
     settled: set[int] = set()
-    began, answers = time.monotonic(), all(loaded.vendor.answer_of(each.source) for each in artifacts)
+    answers = all(loaded.vendor.answer_of(each.source) for each in artifacts)
     try:
         with nullcontext() if answers else loaded.lease("collect"):
             for each in artifacts:
-                if time.monotonic() - began > EARLY:
+                if time.monotonic() > until:
                     break
                 settle(loaded, each, leased=True)
                 settled.add(each.index)
@@ -121,16 +122,21 @@ def _downloaded(loaded: LoadedCase, artifacts: Sequence[ArtifactRecord]) -> set[
 def _begun(case: CaseId, collection: str, context: Context) -> LoadedCase:
     """Begin a collection and return the case; a retry continues the collection that the first try began.
 
-    The collection serves every refresh that was requested before it began.
+    The collection serves every refresh that was requested before it began. What an earlier one has stored, and not
+    published, may have changed at the vendor since: a redriven case collects it anew.
     """
     loaded = context.load(case, collection)
     label = loaded.label
     if loaded.case.collection.id != label:
         context.refreshes.see(case)
         context.cases.drop_artifacts(case, [each.index for each in loaded.case.staged], collection="stale")
+        gone: dict[str, object] = {"staged": ()}
+        if not collection:
+            context.cases.drop_artifacts(case, [each.index for each in loaded.case.artifacts])
+            gone["artifacts"] = ()
         begun = Collection(id=label, at=now())
         context.cases.put_collection(case, begun)
-        return replace(loaded, case=loaded.case.model_copy(update={"collection": begun, "staged": ()}))
+        return replace(loaded, case=loaded.case.model_copy(update={"collection": begun, **gone}))
     return loaded
 
 
