@@ -341,6 +341,20 @@ def test_delivery_from_before_the_collection_requests_no_refresh(
     assert after.record.woken is not None
 
 
+def test_reason_that_only_a_delivery_gives_reaches_the_result(cloud: Cloud) -> None:
+    """It arrived before the collection began, and was applied after it: no request to the vendor has its text."""
+    world, case = World(cloud), CaseId("invoices", "R-1")
+    world.submit(*case, samples("invoice.pdf"))
+    stored = world.context.cases.get(case)
+    assert stored.collection.at is not None
+    [failed] = stored.documents
+    world.context.cases.put_documents(case, [failed.model_copy(update={"failed": True})], fresh=False)
+    body = {"event": "job_failed", "job_id": failed.job_id, "error_message": "Extraction timed out"}
+    received_at = stored.collection.at - timedelta(seconds=1)
+    wake(case[0], json.dumps(body).encode(), look=0, received_at=received_at, context=world.context)
+    assert len(world.run_started()) == 1
+
+
 def test_a_case_that_waits_is_polled_for_a_delivery_of_any_age(world: World) -> None:
     """A former collection does not answer for what the case waits for now."""
     cases, waits = world.cloud.app.cases, world.cloud.app.waits

@@ -29,7 +29,7 @@ def nudge(
         ids: the vendor ids of the documents or jobs to poll; without any the whole case is polled.
         refresh: whether a case that no longer waits is collected again, unless the delivery cannot say anything that
             is not collected anyway.
-        received_at: when the delivery arrived.
+        received_at: when the delivery arrived; None if a collection does not read all that it tells of.
         context: the collaborators.
 
     """

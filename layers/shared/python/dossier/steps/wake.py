@@ -99,8 +99,10 @@ def wake(
     for job_id in hint.job_ids[:MOST_IDS] if hint.says else ():
         for reference in context.intents.references(connection, job_id):
             context.cases.say(CaseId(connection, reference), job_id, str(hint.says))
+    # What a delivery itself says (DocuStack's job_failed has the reason) is no part of what a collection reads.
+    read_by = None if hint.says else received_at
     for reference, ids in references.items():
-        nudge(CaseId(connection, reference), ids, refresh=True, received_at=received_at, context=context)
+        nudge(CaseId(connection, reference), ids, refresh=True, received_at=read_by, context=context)
     unknown = [each for each in hint.case_ids if each in strangers]
     if references or not unknown or vendor.phases[0] != "results":
         return Applied()
