@@ -121,6 +121,10 @@ def figures(phase: str, schedule: str, waits: Sequence[Wait]) -> Row:
     return Row(phase, schedule, requests, statistics.median(delays), statistics.mean(delays), max(delays))
 
 
+FEW = {"learned from eleven": 0, "learned from eleven, six of them ten times faster": 6}
+"""How many of the waits before were ten times faster."""
+
+
 def compare(phase: Phase, *, seed: int = SEED, waits: int = WAITS) -> list[Row]:
     """Return the schedules' figures for one phase, for the same durations."""
     dice = random.Random(f"{seed} {phase.name}")  # noqa: S311 -- repeatable
@@ -132,6 +136,26 @@ def compare(phase: Phase, *, seed: int = SEED, waits: int = WAITS) -> list[Row]:
         times = best(*KNOWN[phase.name], guide.requests)
         seen = [next((place + 1, at - each) for place, at in enumerate(times) if at >= each) for (each,) in draws]
         rows.append(figures(phase.name, "best with so many requests, were the distribution known", seen))
+    return rows
+
+
+def early(*, seed: int = SEED, connections: int = 100) -> list[Row]:
+    """Return the figures of the next waits of connections that have learned little, by phase.
+
+    The waits from which they learn ran at the same time, so they were polled at growing intervals.
+    """
+    rows = []
+    for phase in PHASES:
+        dice = random.Random(f"{seed} {phase.name} early")  # noqa: S311 -- repeatable
+        for name, faster in FEW.items():
+            guide, waits = list[Wait](), list[Wait]()
+            for _ in range(connections):
+                before = [[each / (10 if number < faster else 1) for each in phase.draw(dice)] for number in range(11)]
+                planned = plan([served(each, (), POLL)[1] for each in before], POLL)
+                draws = [phase.draw(dice) for _ in range(3)]
+                guide += [loop(each, phase.guide) for each in draws]
+                waits += [served(each, planned, POLL)[0] for each in draws]
+            rows += [figures(phase.name, "the guide's loop", guide), figures(phase.name, name, waits)]
     return rows
 
 
@@ -159,10 +183,10 @@ def changes(*, seed: int = SEED) -> list[Row]:
 
 
 def tables() -> str:
-    """Return both tables as Markdown."""
+    """Return the tables as Markdown."""
     typical = [row.text() for phase in PHASES for row in compare(phase)]
-    changed = [row.text() for row in changes()]
-    return "\n".join([HEAD, *typical, "", HEAD, *changed])
+    few, changed = ([row.text() for row in rows] for rows in (early(), changes()))
+    return "\n".join([HEAD, *typical, "", HEAD, *few, "", HEAD, *changed])
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from dossier.stores.timings import REMEMBERED, Timings, kind_of
 from dossier.stores.waits import Wait
 from tests.clock import Clock
 from tests.conftest import Cloud
-from tests.machine import World, samples
+from tests.machine import Killed, World, samples
 from tests.meter import Meter
 from tests.room import CASE, Room
 
@@ -109,6 +109,24 @@ def test_an_ended_wait_adds_an_interval(cloud: Cloud, clock: Clock, deliver: boo
     assert room.tokens.answers == {"t1": {"phase": "documents"}}
 
 
+def test_two_polls_at_once_learn_from_a_wait_once(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DocuStack's two deliveries come together, and each has the case polled."""
+    room = begun(cloud, clock)
+    room.statuses["d0"] = "completed"
+    succeed, polls = room.tokens.succeed, list[str]()
+
+    def meanwhile(token: str, output: dict[str, str]) -> bool:
+        polls.append(token)
+        if len(polls) == 1:
+            room.serve()
+        return succeed(token, output)
+
+    monkeypatch.setattr(room.tokens, "succeed", meanwhile)
+    room.serve()
+    assert polls == ["t1", "t1"]
+    assert len(spans_of(cloud)) == len(LEARNED) + 1
+
+
 def test_a_wait_that_ends_late_records_that_it_took_longer(cloud: Cloud, clock: Clock) -> None:
     """The last poll is known, but not the end."""
     room = begun(cloud, clock, deadline=40)
@@ -119,8 +137,57 @@ def test_a_wait_that_ends_late_records_that_it_took_longer(cloud: Cloud, clock: 
     assert by is None
 
 
+def test_the_plan_of_other_cases_does_not_outlast_a_cases_own_deadline(cloud: Cloud, clock: Clock) -> None:
+    """The first planned poll would come after it: then the last poll is at the deadline, and ends the wait."""
+    room = Room(cloud, clock, poll=SLOW)
+    for span in (Span(300, 310),) * 20:
+        cloud.app.timings.note(CASE[0], KIND, span)
+    cloud.app.cases.change(CASE, deadline=60)
+    wait(CASE, "documents", "t1", context=room.world.context)
+    assert room.wait is not None
+    assert room.wait.plan[0] > 60
+    began = clock.at
+    while not room.tokens.answers:
+        room.serve()
+    assert room.tokens.answers == {"t1": {"phase": "documents", "late": True}}
+    assert (clock.at - began).total_seconds() < 62
+
+
+def test_a_wait_that_dies_before_it_is_stored_remembers_the_delivery(
+    cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delivery came before the wait; the next try polls now, and not at the plan's first time."""
+    room = Room(cloud, clock, poll=SLOW)
+    for span in (Span(300, 310),) * 20:
+        cloud.app.timings.note(CASE[0], KIND, span)
+    assert room.wait is not None
+    cloud.app.waits.end(room.wait)
+    cloud.app.cases.change(CASE, hinted_at=clock.now())
+    clock.sleep(1)
+
+    def dies(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.world.context.waits, "start", dies)
+        with pytest.raises(Killed):
+            wait(CASE, "documents", "t1", context=room.world.context)
+    clock.sleep(1)
+    wait(CASE, "documents", "t1", context=room.world.context)
+    assert room.left() == 0
+
+
+def test_functions_that_take_turns_learn_from_every_wait(cloud: Cloud) -> None:
+    """What one of them has cached is older than what the other has added: it reads again."""
+    first, second = Timings(cloud.app.table), Timings(cloud.app.table)
+    for number in range(MOST // 2):
+        first.note("invoices", KIND, Span(number, number + 1))
+        second.note("invoices", KIND, Span(number, number + 2))
+    assert len(spans_of(cloud)) == MOST
+
+
 def test_a_wait_is_one_conditional_write(cloud: Cloud, clock: Clock) -> None:
-    """Of two simultaneous ends one is dropped without a retry; the item stays within one write unit."""
+    """Of two simultaneous ends the later one reads again; the item stays within one write unit."""
     meter = Meter()
     meter.attach(cloud.session)
     first, second = Timings(World(cloud).context.table), Timings(cloud.app.table)
@@ -130,11 +197,12 @@ def test_a_wait_is_one_conditional_write(cloud: Cloud, clock: Clock) -> None:
     first.note("invoices", KIND, Span(1, 2))
     assert meter.write_units - units <= 2
     second.spans("invoices", KIND)
-    writes = meter.requests.total()
+    requests = meter.requests.total()
     first.note("invoices", KIND, Span(3, 4))
+    assert meter.requests.total() - requests == 1
     second.note("invoices", KIND, Span(5, 6))
-    assert meter.requests.total() - writes == 2
-    assert [each.by for each in Timings(cloud.app.table).spans("invoices", KIND)][-2:] == [2, 4]
+    assert meter.requests.total() - requests == 4
+    assert [each.by for each in Timings(cloud.app.table).spans("invoices", KIND)][-3:] == [2, 4, 6]
     assert len(first.spans("invoices", KIND)) == MOST
     del clock
 
@@ -178,7 +246,7 @@ def test_a_wait_of_the_version_before_is_polled_as_before(cloud: Cloud, clock: C
 
 
 def test_remembered_times_are_read_again_after_a_while(cloud: Cloud, clock: Clock) -> None:
-    """A function that lives for long learns what others have stored."""
+    """A function that lives for long learns what others have stored, sooner while little is known."""
     mine, others, spans = Timings(cloud.app.table), Timings(cloud.app.table), (Span(1, 2),) * FEWEST
     for number in range(FEWEST):  # what is too little to plan from is not remembered
         assert len(mine.spans("invoices", KIND)) == number
@@ -186,5 +254,15 @@ def test_remembered_times_are_read_again_after_a_while(cloud: Cloud, clock: Cloc
     assert mine.spans("invoices", KIND) == spans
     others.note("invoices", KIND, Span(3, 4))
     assert mine.spans("invoices", KIND) == spans
-    clock.sleep(REMEMBERED.total_seconds() + 1)
+    clock.sleep(REMEMBERED.total_seconds() * FEWEST / MOST + 1)
     assert mine.spans("invoices", KIND) == (*spans, Span(3, 4))
+    for _ in range(MOST):
+        others.note("invoices", KIND, Span(3, 4))
+    clock.sleep(REMEMBERED.total_seconds())
+    whole = mine.spans("invoices", KIND)
+    assert len(whole) == MOST
+    others.note("invoices", KIND, Span(5, 6))
+    clock.sleep(REMEMBERED.total_seconds() - 1)
+    assert mine.spans("invoices", KIND) == whole
+    clock.sleep(2)
+    assert mine.spans("invoices", KIND)[-1] == Span(5, 6)

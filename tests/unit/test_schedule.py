@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.schedules import CHANGES, PHASES, POLL, Row, changes, compare, learned, served
-from dossier.schedule import EDGES, FEWEST, MOST, MOST_PLANNED, Span, calls, estimate, interval, plan
+from bench.schedules import CHANGES, PHASES, POLL, Row, changes, compare, early, learned, served
+from dossier.schedule import DOUBT, EDGES, FEWEST, MOST, MOST_PLANNED, Span, calls, confidence, estimate, interval, plan
 from dossier.settings import Poll
 
 DOCUMENT, NINE, ASSESSMENT = PHASES
@@ -76,6 +76,24 @@ def test_too_little_is_known_at_first() -> None:
     assert plan(spans, POLL) == ()
     assert [interval(100, tries, (), POLL) for tries in range(4)] == [5, 7.5, 11.25, 16.875]
     assert plan([*spans, Span(5, 10)], POLL) != ()
+
+
+def test_a_plan_from_few_waits_takes_no_more_requests_than_the_guide() -> None:
+    """Even if most of what was learned is from a vendor that was ten times faster; it is still seen earlier."""
+    rows = [each for each in early() if each.phase != NINE.name]
+    for guide, few in zip(rows[::2], rows[1::2], strict=True):
+        assert few.requests <= guide.requests
+        assert few.median <= 0.65 * guide.median
+
+
+def test_polls_become_denser_with_each_wait_that_is_learned() -> None:
+    """The same interval, seen more often, is more certain."""
+    numbers = [len(plan([Span(10, 30)] * count, POLL)) for count in (FEWEST, 16, 32, MOST)]
+    assert numbers == sorted(numbers)
+    assert numbers[0] <= 0.7 * numbers[-1]
+    weights = [1 / 5] * 5
+    assert confidence(weights) == pytest.approx(5 / (5 + DOUBT))
+    assert confidence([0.5, 0.5, 0.0]) == pytest.approx(2 / (2 + DOUBT))
 
 
 def test_the_interval_is_learned_and_not_the_time_of_the_poll() -> None:
@@ -145,6 +163,27 @@ def test_a_plan_keeps_the_bounds(spans: list[Span], first: float, every: float, 
         step = interval(age, attempts, times, poll)
         assert step > 0
         age += step
+
+
+@pytest.mark.parametrize("takes", [0.1, 2.0, 20.0, 600.0])
+def test_a_vendor_that_calls_has_a_plan_however_fast_it_is(takes: float) -> None:
+    """One poll is due when nearly all have called, for a lost delivery; then it is polled as any that calls."""
+    spans = [Span(0, takes * (1 + number / 20), delivered=True) for number in range(20)]
+    times = plan(spans, POLL)
+    assert times
+    assert max(POLL.first, 1.8 * takes) <= times[-1] <= max(POLL.first, 2.5 * takes)
+    age, polls = float(times[0]), 1
+    while age < times[-1] + 180:
+        age, polls = age + interval(age, polls - 1, times, POLL, called=True), polls + 1
+    assert polls <= len(times) + 4
+
+
+def test_a_vendor_that_calls_is_polled_rarely_even_if_no_planned_time_is_within_the_deadline() -> None:
+    """It always takes longer than its cases may wait now."""
+    spans = [Span(0, 7200, delivered=True)] * 20
+    poll = Poll(first=5, every=5, max=60, deadline=600)
+    assert plan(spans, poll) == ()
+    assert interval(5, 0, (), poll, called=True) == 60
 
 
 @pytest.mark.parametrize(("lost", "called"), [(0, True), (3, True), (10, False)])

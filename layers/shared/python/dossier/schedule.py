@@ -22,6 +22,7 @@ comes before anything has ever finished (but for a margin, which the smoothing m
 of what is left finishes.
 
 Where deliveries end the waits, a poll saves time only in the waits whose delivery was lost, so its price is higher.
+So it is while few spans are known (:func:`confidence`): a plan from eight has two thirds of the polls of a later one.
 After the last planned time, and with fewer than ``FEWEST`` spans, the intervals grow (:func:`grown`), whatever the
 vendor does: one that has become ten times slower costs the plan's polls and then few, and is never forgotten. Where
 deliveries have ended nearly all waits (:func:`calls`), they are the longest at once: a slower vendor still calls.
@@ -48,8 +49,10 @@ SHORTEST, LONGEST = 0.5, 90 * 86400.0
 """Ends of the first and of the last bucket, in seconds."""
 ROUNDS = 30
 """Rounds of the estimate; later ones change a poll by less than a second."""
-PRICE = 0.038
-"""Seconds of delay that a poll is worth, as a share of ``poll.every``."""
+PRICE = 0.0293
+"""Seconds of delay that a poll is worth, as a share of ``poll.every``, were the estimate certain."""
+DOUBT = 16.0
+"""Spans from which an estimate is as likely to be right as wrong about the next wait (``confidence``)."""
 BLIND = 0.02
 """Least share of waits that count as not ended by a delivery: the next delivery may be the first that is lost."""
 CALLS = 0.8
@@ -101,7 +104,7 @@ def plan(spans: Sequence[Span], poll: Poll) -> tuple[int, ...]:
     masses = estimate(spans)
     weights = _weights(len(spans))
     by_delivery = sum(weight for span, weight in zip(spans, weights, strict=True) if span.delivered)
-    price = PRICE * poll.every / max(BLIND, 1 - by_delivery)
+    price = PRICE * poll.every / max(BLIND, 1 - by_delivery) / confidence(weights)
     times: list[int] = []
     for time in _placed(masses, price):
         whole = max(round(time), math.ceil(poll.first))
@@ -110,6 +113,16 @@ def plan(spans: Sequence[Span], poll: Poll) -> tuple[int, ...]:
         if not times or whole > times[-1]:
             times.append(whole)
     return tuple(each for each in times[:MOST_PLANNED] if each <= poll.deadline)
+
+
+def confidence(weights: Sequence[float]) -> float:
+    """Return the share of waits to which an estimate from spans of these weights, together 1, applies.
+
+    The next wait may be unlike all before, and then the plan's polls save nothing. So each is worth less, the fewer
+    spans there are. Spans of unequal weight count as fewer equal ones (Kish 1965, the effective sample size).
+    """
+    count = 1 / sum(each * each for each in weights)
+    return count / (count + DOUBT)
 
 
 def calls(spans: Sequence[Span]) -> bool:
@@ -138,7 +151,7 @@ def interval(age: float, attempts: int, planned: Sequence[int], poll: Poll, *, c
         return max(1.0, round(coming - age))
     since = age - planned[-1] if planned else 0.0
     longer = min(poll.max, poll.every + (GROWTH - 1) * since) if planned else grown(poll, attempts)
-    if called and planned:
+    if called:
         longer = poll.max
     return max(longer, min(age / RARER, RAREST))
 
@@ -211,7 +224,10 @@ def _smooth(masses: Sequence[float]) -> list[float]:
 
 
 def _placed(masses: Sequence[float], price: float) -> list[float]:
-    """Return where polls belong, in seconds."""
+    """Return where polls belong, in seconds; at least one, when nearly all have finished.
+
+    Later polls would come only to what the estimate does not know, and a plan without any would look like no knowledge.
+    """
     left = 1.0
     buckets: list[tuple[float, float, float, float]] = []  # begin, width, hazard, share left in the middle
     for place, mass in enumerate(masses):
@@ -221,8 +237,6 @@ def _placed(masses: Sequence[float], price: float) -> list[float]:
         left -= mass
     allowed = sum(math.sqrt(hazard / (2 * price)) * middle * width for _, width, hazard, middle in buckets)
     shape = sum(hazard ** (2 / 3) * middle * width for _, width, hazard, middle in buckets)
-    if shape <= 0:
-        return []
     scale = allowed / shape
     counts = [scale * hazard ** (2 / 3) * width for _, width, hazard, _ in buckets]
     times: list[float] = []
@@ -231,4 +245,4 @@ def _placed(masses: Sequence[float], price: float) -> list[float]:
         while number <= before + count and len(times) < MOST_PLANNED:
             times.append(begin + width * (number - before) / count)
             number += 1
-    return times
+    return times or [buckets[-1][0] + buckets[-1][1]]

@@ -346,8 +346,8 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
     error = asked.error
     if asked.finished:
         context.executions.succeed(wait.token, {"phase": wait.phase})
-        context.waits.end(wait)
-        _learn(wait, context, finished=True)
+        if context.waits.end(wait):
+            _learn(wait, context, finished=True)
         return
     if isinstance(error, UnauthorizedError) and _may_be_rotating(wait, error, poll, context):
         return
@@ -365,8 +365,8 @@ def _decide(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
         late_by = f"the vendor {LATE} {lasted:g} s (poll.deadline){last}"
         context.cases.change(wait.id, late=late_by)
         context.executions.succeed(wait.token, {"phase": wait.phase, "late": True})
+    if context.waits.end(wait) and (error is None or retry):
         _learn(wait, context, finished=False)
-    context.waits.end(wait)
 
 
 def _learn(wait: Wait, context: Context, *, finished: bool) -> None:

@@ -27,16 +27,15 @@ def wait(case: CaseId, phase: Phase, token: str, *, context: Context) -> None:
     if refused and len(refused) == len(loaded.case.documents):
         raise VendorRejectedError(together([f"{each.name}: {each.error}" for each in refused]))
     poll = loaded.connection.poll
+    before, from_before = loaded.case.record.hinted_at, loaded.case.record.waited_from
+    hinted = before is not None and (from_before is None or before >= from_before)
     assessing = phase == "results" and len(loaded.vendor.phases) > 1
     context.cases.change(
         case,
         status=CaseStatus.PROCESSING if assessing else CaseStatus.WAITING,
         note="the vendor assesses the case" if assessing else "the vendor reads the documents",
-        waited_from=now(),
+        waited_from=before if hinted else now(),  # another try, if this one dies, still sees the delivery
     )
-    before = loaded.case.record.hinted_at
-    from_before = loaded.case.record.waited_from
-    hinted = before is not None and (from_before is None or before >= from_before)
     kind = kind_of(phase, loaded.case)
     spans = context.timings.spans(case.connection, kind) if kind else ()
     context.waits.start(

@@ -1,8 +1,8 @@
 """Timings: how long a connection's vendor took for waits of a kind, one small item for each kind.
 
 A kind is a phase, a number of documents and a size, both in coarse steps. An item holds the newest
-``schedule.MOST`` spans; one conditional write adds a span, and of two at once the later one is dropped, which loses
-only a sample. Each function caches an item for ``REMEMBERED``, once it is enough to plan from.
+``schedule.MOST`` spans; one conditional write adds a span. Each function caches an item for ``REMEMBERED``, once it is
+enough to plan from. If another function has added a span since, the item is read again, and the write repeated once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from dossier.stores.cases import Case
 from dossier.stores.table import Table
 
 REMEMBERED = timedelta(seconds=300)
-"""How long a function caches an item."""
+"""How long a function caches an item with all ``schedule.MOST`` spans; with fewer, proportionally shorter, because each
+further span changes the plan more."""
 KEPT = timedelta(days=90)
 """Time after the last wait of a kind after which its item expires."""
+TRIES = 2
+"""Tries to add a span: the first may build on what was cached, the second builds on what was just read."""
 MEBIBYTE = 1 << 20
 
 
@@ -50,20 +53,21 @@ class Timings:
         return self._read(connection, kind)[1]
 
     def note(self, connection: str, kind: str, span: Span) -> None:
-        """Add a span."""
-        count, before = self._read(connection, kind)
-        spans = (*before, span)[-MOST:]
-        item = {"pk": f"TIMES#{connection}", "sk": kind, "count": count + 1, "spans": _written(spans)}
-        same = Attr("count").eq(count) if count else Attr("count").not_exists()
-        if self._table.put({**item, "ttl": int((now() + KEPT).timestamp())}, when=same):
-            self._known[connection, kind] = (now(), count + 1, spans)
-        else:
+        """Add a span; of several at the same moment, some are lost."""
+        for _ in range(TRIES):
+            count, before = self._read(connection, kind)
+            spans = (*before, span)[-MOST:]
+            item = {"pk": f"TIMES#{connection}", "sk": kind, "count": count + 1, "spans": _written(spans)}
+            same = Attr("count").eq(count) if count else Attr("count").not_exists()
+            if self._table.put({**item, "ttl": int((now() + KEPT).timestamp())}, when=same):
+                self._known[connection, kind] = (now(), count + 1, spans)
+                return
             self._known.pop((connection, kind), None)
 
     def _read(self, connection: str, kind: str) -> tuple[int, tuple[Span, ...]]:
         """Return how many spans were ever noted, and the newest."""
         known = self._known.get((connection, kind))
-        if known is None or known[1] < FEWEST or now() - known[0] > REMEMBERED:
+        if known is None or known[1] < FEWEST or now() - known[0] > REMEMBERED * min(1.0, known[1] / MOST):
             item = self._table.get(f"TIMES#{connection}", kind) or {}
             known = now(), int(item.get("count", 0)), _spans(str(item.get("spans", "")))
             self._known[connection, kind] = known

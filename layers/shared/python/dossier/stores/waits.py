@@ -167,8 +167,11 @@ class Waits:
         at = now()
         old = self.find(case)
         same = old if old and attempt and (old.attempt, old.phase) == (attempt, phase) else None
+        ends = same.deadline if same else at + timedelta(seconds=deadline)
         if plan and same is None and not woken:
             first = plan[0]
+        left = (ends - at).total_seconds()
+        first = max(0.0, left) if first > left else first  # a plan knows nothing of the case's own deadline
         next_at = at + timedelta(seconds=first)
         wait = Wait(
             connection=case.connection,
@@ -177,7 +180,7 @@ class Waits:
             token=token,
             seq=max(int(at.timestamp()), old.seq + 1 if old else 0),  # above any message of an earlier wait
             next_at=next_at,
-            deadline=same.deadline if same else at + timedelta(seconds=deadline),
+            deadline=ends,
             started_at=same.started_at if same else at,
             extended=same.extended if same else 0,
             held=same.held if same else 0,
@@ -262,9 +265,12 @@ class Waits:
         """Return about how many poll messages of a connection are visible or in flight."""
         return self._queues.depth(poll_queue(connection))
 
-    def end(self, wait: Wait) -> None:
-        """Delete a wait whose token was answered or is dead; a newer wait of the case stays."""
-        self._table.delete(case_key(wait.id), "WAIT", when=Attr("token").eq(wait.token))
+    def end(self, wait: Wait) -> bool:
+        """Delete a wait whose token was answered or is dead; a newer wait of the case stays.
+
+        Return False if there was nothing to delete: of two polls at once, only one ends a wait.
+        """
+        return self._table.delete(case_key(wait.id), "WAIT", when=Attr("token").eq(wait.token))
 
     def hold(self, step: HeldStep) -> None:
         """Store a step that waits for ``dossier resume``."""
