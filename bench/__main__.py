@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 
 from bench import report
 
-PARTS = ("cases", "polling", "slower", "moving", "webhook", "starts", "growth")
+PARTS = ("cases", "polling", "slower", "counts", "moving", "webhook", "starts", "growth")
 """The modules of this folder that are parts, in the page's order."""
 
 

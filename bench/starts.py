@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.report import reached, table
 from bench.webhook import BARE, DOSSIER, body_of, signed
+from infra.dependencies import dependency_folder
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT / "layers" / "shared" / "python"
@@ -39,7 +40,19 @@ def run(times: int = TIMES) -> dict[str, Any]:
         name: {"seconds": statistics.median(each for each, _ in all_), "modules": all_[0][1]}
         for name, all_ in taken.items()
     }
-    return {"interpreter": starts.pop(""), "starts": starts, "first": {who: _first(who, times) for who in MODULES}}
+    first = {who: _first(who, times) for who in MODULES}
+    return {"interpreter": starts.pop(""), "starts": starts, "first": first, "layers": layers()}
+
+
+def layers() -> dict[str, int]:
+    """Return the bytes of the layers that a cold start unpacks, by what they have."""
+    folders = {"Dossier's own package": SHARED, "third-party packages": dependency_folder(ROOT, "arm64")}
+    return {
+        name: sum(
+            each.stat().st_size for each in folder.rglob("*") if each.is_file() and "__pycache__" not in each.parts
+        )
+        for name, folder in folders.items()
+    }
 
 
 def _first(who: str, times: int) -> dict[str, float]:
@@ -110,4 +123,6 @@ def section(found: Mapping[str, Any]) -> list[str]:
         *table(("function", "CPU, ms", "of the bare one's", "modules", "of the bare one's"), rows),
         "",
         *table(("first delivery of a cold webhook function", "CPU, ms", "requests to AWS"), firsts),
+        "",
+        *table(("layer", "MiB, unpacked"), [[name, f"{size / 2**20:.1f}"] for name, size in found["layers"].items()]),
     ]

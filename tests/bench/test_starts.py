@@ -32,7 +32,13 @@ def test_section_says_which_function_misses() -> None:
         "webhook": {"seconds": 0.7, "modules": 650},
         "poll": {"seconds": 0.9, "modules": 900},
     }
-    found = {"interpreter": {"seconds": 0.1, "modules": 100}, "starts": each, "first": first}
+    found = {
+        "interpreter": {"seconds": 0.1, "modules": 100},
+        "starts": each,
+        "first": first,
+        "layers": {"ours": 3 << 20},
+    }
     text = "\n".join(starts.section(found))
+    assert "| ours | 3.0 |" in text
     assert "| 1.60 (poll) | **no** |" in text
     assert "| webhook | 600 | 1.20 | 550 | 1.10 |" in text
