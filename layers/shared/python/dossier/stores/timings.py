@@ -2,7 +2,7 @@
 
 A kind is a phase, a number of documents and a size, both in coarse steps. An item holds the newest
 ``schedule.MOST`` spans; one conditional write adds a span. Each function caches an item for ``REMEMBERED``, once it is
-enough to plan from. If another function has added a span since, the item is read again, and the write repeated once.
+enough to plan from. If another function has added a span since, the write returns the item, and is repeated once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from boto3.dynamodb.conditions import Attr
 from dossier.models import Phase, now
 from dossier.schedule import FEWEST, MOST, Span
 from dossier.stores.cases import Case
-from dossier.stores.table import Table
+from dossier.stores.table import Item, Table
 
 REMEMBERED = timedelta(seconds=300)
 """How long a function caches an item with all ``schedule.MOST`` spans; with fewer, proportionally shorter, because each
@@ -23,7 +23,7 @@ further span changes the plan more."""
 KEPT = timedelta(days=90)
 """Time after the last wait of a kind after which its item expires."""
 TRIES = 2
-"""Tries to add a span: the first may build on what was cached, the second builds on what was just read."""
+"""Tries to add a span: the first may build on what was cached, the second builds on what is there."""
 MEBIBYTE = 1 << 20
 
 
@@ -54,24 +54,28 @@ class Timings:
 
     def note(self, connection: str, kind: str, span: Span) -> None:
         """Add a span; of several at the same moment, some are lost."""
+        count, before = self._read(connection, kind)
         for _ in range(TRIES):
-            count, before = self._read(connection, kind)
             spans = (*before, span)[-MOST:]
             item = {"pk": f"TIMES#{connection}", "sk": kind, "count": count + 1, "spans": _written(spans)}
             same = Attr("count").eq(count) if count else Attr("count").not_exists()
-            if self._table.put({**item, "ttl": int((now() + KEPT).timestamp())}, when=same):
+            found = self._table.put_or_get({**item, "ttl": int((now() + KEPT).timestamp())}, when=same)
+            if found is None or found.get("spans") == item["spans"]:  # the AWS client repeats a write
                 self._known[connection, kind] = (now(), count + 1, spans)
                 return
-            self._known.pop((connection, kind), None)
+            count, before = self._remember(connection, kind, found)
 
     def _read(self, connection: str, kind: str) -> tuple[int, tuple[Span, ...]]:
         """Return how many spans were ever noted, and the newest."""
         known = self._known.get((connection, kind))
         if known is None or known[1] < FEWEST or now() - known[0] > REMEMBERED * min(1.0, known[1] / MOST):
-            item = self._table.get(f"TIMES#{connection}", kind) or {}
-            known = now(), int(item.get("count", 0)), _spans(str(item.get("spans", "")))
-            self._known[connection, kind] = known
+            return self._remember(connection, kind, self._table.get(f"TIMES#{connection}", kind) or {})
         return known[1:]
+
+    def _remember(self, connection: str, kind: str, item: Item) -> tuple[int, tuple[Span, ...]]:
+        count, spans = int(item.get("count", 0)), _spans(str(item.get("spans", "")))
+        self._known[connection, kind] = (now(), count, spans)
+        return count, spans
 
 
 def _written(spans: Sequence[Span]) -> str:
