@@ -191,9 +191,11 @@ class Walk:
             return [self._value(each, states, variables) for each in value]
         if not isinstance(value, str) or not value.startswith("{%"):
             return value
-        seen = {"expression": value[2:-2].strip(), "states": states, "variables": dict(variables)}
-        seen = json.loads(json.dumps(seen))
-        found = evaluate(**seen)
+        # What states and variables hold is JSON that nothing changes: copying it all for each of a thousand items would
+        # take most of the time.
+        saw = {**states, "context": dict(states["context"])}
+        seen = {"expression": value[2:-2].strip(), "states": saw, "variables": dict(variables)}
+        found = json.loads(json.dumps(evaluate(**seen)))
         self.evaluations.append({**seen, "value": found})
         return found
 

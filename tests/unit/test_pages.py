@@ -153,4 +153,5 @@ def test_the_size_of_chunks_does_not_matter(body: bytes, data: st.DataObject) ->
 @given(st.binary(max_size=200), st.sampled_from([b"%PDF-1.4\n", b"II*\x00", b"MM\x00*", b"II+\x00\x08\x00\x00\x00"]))
 def test_any_bytes_have_some_number_or_none(body: bytes, magic: bytes) -> None:
     """Whatever a caller sends, nothing is raised."""
-    assert count(magic + body + b"1 0 obj /Type /Pages /Count 3 endobj") in {None, *range(1, 1_000_001)}
+    pages = count(magic + body + b"1 0 obj /Type /Pages /Count 3 endobj")
+    assert pages is None or 1 <= pages <= 1_000_000
