@@ -23,7 +23,7 @@ from moto.sqs.models import sqs_backends
 from dossier.environment import Environment
 from dossier.steps.context import Context
 from dossier.stores.clients import Clients
-from tests import dynamodb, objects, sent, shortcuts
+from tests import dynamodb, objects, pooled, sent, shortcuts
 from tests.once import read_once
 
 settings.register_profile("dossier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -94,7 +94,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 def in_memory() -> Iterator[Cloud]:
     """Yield an empty account; the environment has its credentials already. ``dynamodb`` keeps the table's items."""
     with mock_aws():
-        session = boto3.Session(region_name=REGION)
+        session = pooled.Session(REGION)
         # Moto's own calls: as requests, these are half of what a quick test costs.
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(BUCKET, REGION).versioning_status = "Enabled"
         _make_table()
@@ -110,7 +110,10 @@ def in_memory() -> Iterator[Cloud]:
             event_bus="dossier",
             wake_queue_url=urls["wake"],
         )
-        yield Cloud(session, Context(environment, Clients(session)))
+        try:
+            yield Cloud(session, Context(environment, Clients(session)))
+        finally:
+            session.give_back()
 
 
 def _make_table() -> None:

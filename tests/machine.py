@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import formatdate
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
+from botocore.handlers import BUILTIN_HANDLERS
 
 from dossier.connections import load_toml
 from dossier.errors import CaseFailedError, DossierError, InvalidCaseError, NeedsAttentionError, PausedError
@@ -48,6 +50,12 @@ STRIDE = int(os.environ.get("DOSSIER_CRASH_STRIDE", "61"))
 """Every how many-th call the crash walks kill at: all of them in ``make chaos``."""
 TRIES = 20
 T = TypeVar("T")
+
+
+@cache
+def shipped() -> Mapping[str, Connection]:
+    """Return the connections of the repository's own file."""
+    return load_toml(ROOT / "connections.toml")
 
 
 class Killed(BaseException):
@@ -104,6 +112,8 @@ class Killer:
     """Whether a function runs: only then can it be killed."""
     forever: bool = False
     """Whether it dies at every call from the chosen one on."""
+    at_work: ClassVar[Killer | None] = None
+    """That of the newest world, which AWS's clients ask."""
 
     def strike(self, *_: Any, **__: Any) -> None:
         """Count a call's beginning or end; at the chosen one the function dies."""
@@ -113,6 +123,15 @@ class Killer:
         number = self.seen - 1
         if self.at is not None and (number == self.at or (self.forever and number > self.at)):
             raise Killed
+
+
+def _strike(**_: Any) -> None:
+    """Ask the killer at a call to AWS."""
+    if Killer.at_work is not None:
+        Killer.at_work.strike()
+
+
+BUILTIN_HANDLERS += [("before-call", _strike), ("after-call", _strike)]
 
 
 class World:
@@ -128,7 +147,7 @@ class World:
         unlimited = {"docsumo": None, "docustack": None}
         settings = {"seconds": 0, "webhooks": False, "rate_limits": unlimited, **sandbox}
         self.sandbox.post("/_sandbox/settings", json=settings)
-        known = load_toml(ROOT / "connections.toml")
+        known = shipped()
         poll = Poll(first=0, every=0.001, max=0.001, deadline=600)
         fast = {"poll": poll, "settling": 0, "limits": Limits(requests_per_second=1000, concurrency=5)}
         self.connections = {name: each.model_copy(update=fast) for name, each in known.items()}
@@ -151,10 +170,7 @@ class World:
             response.headers.setdefault("date", formatdate(vendors_now.now(), usegmt=True))
 
         self.sandbox.event_hooks = {"request": [self.killer.strike], "response": [say_when, self.killer.strike]}
-        for moment in ("before-call", "after-call"):
-            cloud.session.events.unregister(moment, unique_id=f"killer-{moment}")
-            cloud.session.events.register(moment, self.killer.strike, unique_id=f"killer-{moment}")
-        # Clients take their hooks when they are made.
+        Killer.at_work = self.killer
         app = cloud.app = Context(cloud.app.environment, Clients(cloud.session))
         self.sent_events: list[tuple[str, dict[str, Any]]] = []
         """The events on the bus, in order: detail-type and detail."""

@@ -17,11 +17,14 @@ import botocore.loaders
 import botocore.regions
 import botocore.session
 import httpx
+import moto.core.models
 import moto.core.responses
 import pytest
 import typer.main
 import typer.testing
+from boto3.resources.factory import ResourceFactory
 from botocore.client import ClientCreator
+from botocore.endpoint import EndpointCreator
 from botocore.endpoint_provider import EndpointProvider
 from botocore.hooks import NodeList, _PrefixTrie
 from botocore.httpsession import create_urllib3_context
@@ -38,6 +41,7 @@ def read_once() -> Iterator[None]:
         patch.setattr(botocore.regions, "EndpointProvider", _providers(EndpointProvider))
         patch.setattr(botocore.client, "ServiceModel", _models(ServiceModel))
         patch.setattr(ClientCreator, "_create_client_class", _classes(ClientCreator._create_client_class))
+        patch.setattr(ResourceFactory, "load_from_definition", _resources(ResourceFactory.load_from_definition))
         patch.setattr(botocore.httpsession, "create_urllib3_context", cache(create_urllib3_context))
         patch.setattr(botocore.hooks.EventAliaser, "__init__", _aliaser(botocore.hooks.EventAliaser.__init__))
         patch.setattr(botocore.hooks, "accepts_kwargs", _remembering(botocore.hooks.accepts_kwargs))
@@ -46,6 +50,8 @@ def read_once() -> Iterator[None]:
         patch.setattr(boto3.dynamodb.transform, "copy_dynamodb_params", lambda params, **_: _copied(params))
         to_names = moto.core.responses.camelcase_to_underscores
         patch.setattr(moto.core.responses, "camelcase_to_underscores", cache(to_names))
+        patch.setattr(moto.core.models, "RESPONSES_METHODS", [])  # for clients of the package requests: there is none
+        patch.setattr(EndpointCreator, "_get_proxies", lambda *_: {})  # AWS is in memory
         patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
         patch.setattr(httpx, "create_ssl_context", _context(httpx.create_ssl_context))
         yield
@@ -94,6 +100,22 @@ def _classes(make: Callable[..., type]) -> Callable[..., type]:
         return made[key]
 
     return client_class
+
+
+def _resources(make: Callable[..., type]) -> Callable[..., type]:
+    """Return what makes one class of resources for each description: sessions have boto3's own handlers for them."""
+    made: dict[tuple[str, str, int], tuple[type, Any]] = {}
+
+    def resource_class(
+        self: ResourceFactory, resource_name: str, single_resource_json_definition: Any, service_context: Any
+    ) -> type:
+        key = resource_name, service_context.service_name, id(single_resource_json_definition)
+        if key not in made:  # the object of an id is kept as long as the id is
+            found = make(self, resource_name, single_resource_json_definition, service_context)
+            made[key] = found, single_resource_json_definition
+        return made[key][0]
+
+    return resource_class
 
 
 def _aliaser(make: Callable[..., None]) -> Callable[..., None]:
