@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.sqs.models import sqs_backends
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.models import Execution, StepFunctionBackend, stepfunctions_backends
 from typer.testing import CliRunner, Result
 
 from cli.main import app
-from dossier.connections import load_toml
 from dossier.errors import CaseFailedError, InvalidCaseError
 from dossier.models import CaseId, CaseStatus
 from dossier.settings import Connection
@@ -30,7 +33,7 @@ from local.home import Home, LocalState
 from local.processes import Process
 from tests.conftest import BUCKET, REGION, Cloud
 from tests.local.sandbox.sandboxes import ACCOUNTS, LiveSandbox
-from tests.machine import ROOT, World
+from tests.machine import ROOT, World, shipped
 
 CONNECTIONS = ("claims", "disputes", "invoices")
 ACCOUNT = "123456789012"
@@ -173,7 +176,7 @@ def dossier(stacks: Stacks, cloud: Cloud, nowhere: None, monkeypatch: pytest.Mon
     """Return a deployment of stage ``dev`` whose executions run while the command sleeps."""
     deploy(cloud, stacks)
     vars(cloud.app)["transport"] = None  # accepting needs none, and making one takes its time
-    it = Dossier(cloud, stacks, load_toml(ROOT / "connections.toml"))
+    it = Dossier(cloud, stacks, dict(shipped()))
     monkeypatch.setattr(time, "sleep", it.tick)
 
     def answered(token: str, answer: object) -> None:
@@ -193,19 +196,28 @@ def dossier(stacks: Stacks, cloud: Cloud, nowhere: None, monkeypatch: pytest.Mon
 
 
 def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
-    """Create the resources that the CLI finds in an account: state machine, secrets, and the stack with its outputs."""
-    client = cloud.session.client
+    """Create the resources that the CLI finds in an account: state machine, secrets, and the stack with its outputs.
+
+    By moto's own calls: requests for them would be a quarter of what a quick test costs.
+    """
     role = f"arn:aws:iam::{ACCOUNT}:role/states"
     definition = json.dumps({"StartAt": "Accept", "States": {"Accept": {"Type": "Succeed"}}})
-    arn = client("stepfunctions").create_state_machine(name=f"dossier-{stage}", definition=definition, roleArn=role)[
-        "stateMachineArn"
-    ]
-    client("stepfunctions").create_state_machine(name=f"dossier-{stage}-batch", definition=definition, roleArn=role)
+    machines = stepfunctions_backends[ACCOUNT][REGION]
+    arn = machines.create_state_machine(f"dossier-{stage}", definition, role).arn
+    machines.create_state_machine(f"dossier-{stage}-batch", definition, role)
     cloud.app.environment = cloud.app.environment.model_copy(update={"state_machine_arn": arn})
-    secrets, sqs = client("secretsmanager"), client("sqs")
     for name in CONNECTIONS:
-        empty = json.dumps({"api_key": "", "webhook_secrets": []})
-        secrets.create_secret(Name=f"dossier/{name}", SecretString=empty)
+        secretsmanager_backends[ACCOUNT][REGION].create_secret(
+            name=f"dossier/{name}",
+            secret_string=json.dumps({"api_key": "", "webhook_secrets": []}),
+            secret_binary=None,
+            description=None,
+            tags=None,
+            kms_key_id=None,
+            client_request_token=None,
+            replica_regions=[],
+            force_overwrite=False,
+        )
     outputs = {
         "ApiUrl": "https://api.example.com",
         "ApiId": "a1b2c3",
@@ -217,12 +229,12 @@ def deploy(cloud: Cloud, stacks: Stacks, stage: str = "dev") -> None:
         "ConnectionNames": ",".join(CONNECTIONS),
         "WebhookConnections": "claims,invoices",
     }
+    sqs, endpoint = sqs_backends[ACCOUNT][REGION], urlparse(f"https://sqs.{REGION}.amazonaws.com")
     queues = [f"dossier-{stage}-{name}-dlq" for name in ("wake", "drop", *(f"poll-{each}" for each in CONNECTIONS))]
-    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in queues]
-    drop = sqs.create_queue(QueueName=f"dossier-{stage}-drop")["QueueUrl"]
-    answer = sqs.get_queue_attributes(QueueUrl=drop, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    watched = {"QueueConfigurations": [{"QueueArn": answer, "Events": ["s3:ObjectCreated:*"]}]}
-    client("s3").put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=watched)
+    urls = [sqs.create_queue(name).url(endpoint) for name in queues]
+    watched = {"Queue": sqs.create_queue(f"dossier-{stage}-drop").queue_arn, "Event": ["s3:ObjectCreated:*"]}
+    notifications = {"QueueConfiguration": [watched]}
+    s3_backends[ACCOUNT]["aws"].put_bucket_notification_configuration(BUCKET, notifications)
     stacks.stacks[f"dossier-{stage}"] = (outputs, urls)
 
 
