@@ -112,6 +112,35 @@ def test_delivery_polls_only_its_document(cloud: Cloud, clock: Clock) -> None:
     assert room.tokens.answers == {"t1": {"phase": "documents"}}
 
 
+def test_an_answer_behind_its_delivery_is_asked_for_once_more_soon(cloud: Cloud, clock: Clock) -> None:
+    """The vendor reads what it has just written from elsewhere; an early delivery costs one request, too."""
+    room = Room(cloud, clock, documents=2, poll=Poll(first=0, every=5, max=900, deadline=36_000))
+    for _ in range(9):
+        room.serve()
+    regular = room.wait.next_at  # type: ignore[union-attr]
+    assert room.left() > 60
+    clock.sleep(2)
+    delivered(room, "d1")
+    assert room.serve() == ["d1"]
+    assert room.left() == pytest.approx(5, abs=0.01)
+    assert room.serve() == ["d1"]
+    assert room.wait is not None
+    assert room.wait.next_at == regular  # not a third time
+    delivered(room, "d1")
+    room.serve()
+    room.statuses["d1"] = "completed"
+    assert room.serve() == ["d1"]
+    assert room.wait is not None
+    assert room.wait.next_at == regular
+    delivered(room, "d0")
+    room.serve()
+    room.statuses["d0"] = "completed"
+    began = clock.at
+    room.serve()
+    assert room.tokens.answers == {"t1": {"phase": "documents"}}
+    assert clock.at - began < timedelta(seconds=6)
+
+
 def test_deliveries_before_one_poll_are_one_poll(cloud: Cloud, clock: Clock) -> None:
     """The poll asks about everything that deliveries have named by then, and about nothing twice."""
     room = Room(cloud, clock, documents=30, poll=Poll(first=0, every=900, max=900, deadline=36_000))

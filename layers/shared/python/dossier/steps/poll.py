@@ -72,6 +72,8 @@ class Asked:
     """Whether this was a regular poll of everything, and not only of hinted ids."""
     hints: tuple[str, ...] = ()
     """Hints that could not be polled."""
+    behind: bool = False
+    """Whether a document that a delivery named is not finished."""
     rows: dict[str, Row] = field(default_factory=dict)
     unknown: int = 0
     """How many statuses the vendor's guide does not name."""
@@ -259,6 +261,7 @@ def _documents(loaded: LoadedCase, wait: Wait, until: datetime) -> Asked:
     unasked = {each.index for each in rest[max(0, done - len(named)) :]}
     asked.round_over = regular and not unasked
     asked.finished = not left
+    asked.behind = any(each.index in left for each in named)
     unserved = {each.index for each in named[done:]} | ({each.index for each in named} if asked.error else set())
     asked.hints = wait.hints if unserved & left.keys() else ()
     return asked
@@ -405,6 +408,11 @@ def _go_on(wait: Wait, asked: Asked, poll: Poll, context: Context) -> None:
         changes |= {"troubles": 0, "refused_at": None, "trouble": None, "hints": asked.hints, "seen_at": now()}
         if not asked.regular and not asked.hints and wait.regular_at:
             delay = (wait.regular_at - now()).total_seconds()
+            woken, seen = wait.woken_at, wait.seen_at
+            if asked.behind and delay > poll.every and woken and (seen is None or woken >= seen):
+                # The vendor's answer may be a moment behind its delivery: the same documents are polled once more.
+                delay = poll.every
+                changes |= {"hints": wait.hints, "regular_at": wait.regular_at}
         elif not asked.round_over:
             delay = 0.0
             changes["regular_at"] = None if asked.regular else wait.regular_at
