@@ -29,6 +29,7 @@ _INHERITED = (
     "LC_ALL",
     "TZ",
     "DOSSIER_LOCAL_REQUESTS",
+    "DOSSIER_LOCAL_SAVE_SECONDS",
     "DOSSIER_LOCAL_WORKERS",
     "SFN_WAIT_SCALE",
 )
@@ -63,7 +64,7 @@ def up(*, connections: Path | None, reset: bool, report: Report) -> Outputs:
                 shutil.rmtree(folder, ignore_errors=True)
         state = _running(home, python, {"DOSSIER_FUNCTIONS_PYTHON": functions, "DOSSIER_COMPILED_LAYER": layer}, report)
         if chosen == DEFAULT or any(at_sandbox(each, home) for each in accounts):
-            state = _with_sandbox(home, state, report)
+            state = with_sandbox(home, state, report)
         deployment = Deployment(
             endpoint_url=state.endpoint_url,
             folder=home.folder / "cdk",
@@ -142,7 +143,13 @@ def _running(home: Home, python: Path, tools: Mapping[str, Path], report: Report
     return state
 
 
-def _with_sandbox(home: Home, state: LocalState, report: Report) -> LocalState:
+def with_sandbox(home: Home, state: LocalState, report: Report) -> LocalState:
+    """Return the state with a sandbox that runs; start one on the home's port if it does not.
+
+    Raises:
+        LocalError: if the port is in use, or the sandbox does not start.
+
+    """
     if state.sandbox is not None and state.sandbox.alive and state.sandbox_url == home.sandbox_url:
         return state
     if state.sandbox is not None:

@@ -22,6 +22,8 @@ import httpx
 
 from dossier.models import CaseId, CaseInput
 from dossier.steps.identity import execution_name, fingerprint
+from local import control
+from local.home import Home
 from tests import commands
 
 ROOT = Path(__file__).parents[2]
@@ -111,7 +113,10 @@ class Deployment:
         """Kill the sandbox and start it again on its state three seconds later, as a vendor's outage does."""
         os.kill(self.pid("sandbox"), signal.SIGKILL)
         time.sleep(3)
-        self.dossier("up")
+        home = Home.from_environment(self.environment)
+        state = home.load()
+        assert state is not None
+        control.with_sandbox(home, state, lambda line: None)
 
 
 def _journal(sandbox: httpx.Client) -> list[dict[str, Any]]:
@@ -134,6 +139,7 @@ def deployed(home: Path, connections: str = "") -> Iterator[Deployment]:
     environment = {
         **os.environ,
         "DOSSIER_HOME": str(home),
+        "DOSSIER_LOCAL_SAVE_SECONDS": "3600",  # what is here is lost anyway
         "DOSSIER_LOCAL_PORT": str(free_port()),
         "DOSSIER_SANDBOX_PORT": str(free_port()),
     }

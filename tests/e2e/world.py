@@ -231,6 +231,7 @@ class World:
         kept = ("PATH", "HOME", "LANG", "TZ", "DOSSIER_LOCAL_WORKERS")
         self._environment = {name: os.environ[name] for name in kept if name in os.environ} | {
             "DOSSIER_HOME": str(self.home),
+            "DOSSIER_LOCAL_SAVE_SECONDS": "3600",  # what is here is lost anyway
             "DOSSIER_LOCAL_PORT": str(_free_port()),
             "DOSSIER_SANDBOX_PORT": str(_free_port()),
         }
