@@ -1,9 +1,9 @@
 """The process from which execution environments of Python functions are forked.
 
 The server starts this file as a script with the functions' interpreter (see ``bridges/forked_environments.py``), so it
-imports only the standard library. It imports the packages that most functions use, reads boto3's descriptions of the
-services that they call, then waits. For each request it forks: the child has those already, and runs the environment's
-script as if it had been started with it.
+imports only the standard library. It imports the packages that most functions use and the modules of the layer that
+they share, reads boto3's descriptions of the services that they call, then waits. For each request it forks: the child
+has those already, and runs the environment's script as if it had been started with it.
 
 A request is one message on a Unix socket: a JSON document (``Request``) and three file descriptors (stdin, stdout and
 stderr). The answer is the child's process id, with a descriptor of that process. The template ends with its server.
@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -35,15 +36,26 @@ class Request(TypedDict):
     environment: dict[str, str]
 
 
-def main(descriptor: int, folders: list[str], packages: list[str]) -> None:
-    """Import packages from the folders, and fork until the server closes the socket."""
+def main(descriptor: int, folders: list[str], packages: list[str], shared: str, own: list[str]) -> None:
+    """Import packages from the folders, and fork until the server closes the socket.
+
+    Args:
+        descriptor: of the socket.
+        folders: where layers have packages.
+        packages: what to import.
+        shared: a package of which to import every module, but for ``own``, which depend on an environment's variables.
+        own: those modules.
+
+    """
     paths = list(sys.path)
     sys.path[0:1] = folders
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError:
-            continue  # functions without it do not need it
+    for name in packages:
+        _import(name)
+    if package := _import(shared):
+        for module in pkgutil.walk_packages(package.__path__, f"{shared}."):
+            if module.name not in own:
+                _import(module.name)
+        _complete_models(shared)
     sys.path[:] = paths
     if "boto3" in sys.modules:
         _read_descriptions()
@@ -66,6 +78,24 @@ def main(descriptor: int, folders: list[str], packages: list[str]) -> None:
         socket.send_fds(server, [str(child).encode()], [process])
         for each in (process, *streams):
             os.close(each)
+
+
+def _import(name: str) -> Any:
+    """Return a module; None if it is missing, or needs one that is: functions without it do not need it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _complete_models(package: str) -> None:
+    """Have pydantic build what it otherwise builds with the first use of each model of a package."""
+    kinds = [importlib.import_module("pydantic").BaseModel] if "pydantic" in sys.modules else []
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if kind.__module__.startswith(f"{package}."):
+            kind.model_rebuild(raise_errors=False)
 
 
 def _read_descriptions() -> None:
@@ -106,4 +136,4 @@ def _run(request: Request, streams: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3]))
+    main(int(sys.argv[1]), *json.loads(sys.argv[2]))

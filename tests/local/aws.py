@@ -60,6 +60,16 @@ class Aws:
             self.iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=_policy(allowed))
         return str(role["Role"]["Arn"])
 
+    def layer(self, files: Mapping[str, str]) -> str:
+        """Publish a layer with these files; return its version's ARN."""
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        content = {"ZipFile": packed.getvalue()}
+        published = self.lambda_.publish_layer_version(LayerName=self.name("layer"), Content=content)
+        return str(published["LayerVersionArn"])
+
     def function(
         self,
         source: str,

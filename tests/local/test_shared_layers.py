@@ -1,6 +1,3 @@
-import io
-import zipfile
-
 from tests.local.aws import COMPILED_LAYER, Aws
 
 USES = "import shared\ndef handle(event, context): return [shared.WORD, shared.__file__]"
@@ -31,8 +28,4 @@ def test_a_precompiled_layer_is_used_in_place(aws: Aws) -> None:
 
 
 def _layer(aws: Aws, word: str) -> str:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("python/shared.py", f"WORD = {word!r}")
-    published = aws.lambda_.publish_layer_version(LayerName=aws.name("layer"), Content={"ZipFile": packed.getvalue()})
-    return str(published["LayerVersionArn"])
+    return aws.layer({"python/shared.py": f"WORD = {word!r}"})

@@ -14,6 +14,19 @@ from tests.tables import ROOT
 LISTS = (
     "import sys, dossier.bootstrap, dossier.observe; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
 )
+VARIABLES = """
+import importlib, os, pkgutil, aws_lambda_powertools, boto3, httpx, pydantic, dossier
+read, kind = set(), type(os.environ)
+plain = kind.__getitem__
+def noted(self, name):
+    read.add(name)
+    return plain(self, name)
+kind.__getitem__ = noted
+for module in pkgutil.walk_packages(dossier.__path__, "dossier."):
+    if module.name != "dossier.observe":
+        importlib.import_module(module.name)
+print(*read)
+"""
 BATCHES, OTHERS = 1.6, 1.46
 """Most modules that a function imports, as a share of a bare one's: with Powertools' batches, and without.
 
@@ -59,3 +72,9 @@ def test_a_webhook_waits_for_little() -> None:
     """The vendor waits for this function, so it imports neither models nor transport."""
     assert not {"pydantic", "dossier.transport", "dossier.models", "dossier.steps.context"} & of("webhook")
     assert len(of("webhook")) <= 1.15 * len(imported(CLIENTS))
+
+
+def test_one_module_reads_its_functions_variables_when_it_is_imported() -> None:
+    """The local AWS imports all others for every function at once (``local/aws/template.py``)."""
+    read = python("-c", VARIABLES).split()
+    assert [name for name in read if name.startswith(("AWS_", "DOSSIER_", "LAMBDA_", "POWERTOOLS_"))] == []

@@ -4,7 +4,8 @@ On AWS an environment starts on its own machine; a hundred cold starts take as l
 new process, and on one machine they share its cores: with Dossier's packages each import takes most of a second of CPU,
 so that a burst of cases waits for minutes. The bridge forks environments from a template (``local/aws/template.py``)
 that has imported those packages from the functions' interpreter and the functions' layers: one template for each
-set of layers that bring any. Function code, Dossier's own package and clients start anew in each environment.
+set of layers that bring any. Function code, the module that reads a function's variables, and clients start anew in
+each environment.
 
 It needs descriptors of processes (Linux 5.3 or newer); elsewhere each environment is a new process, as before.
 """
@@ -39,6 +40,12 @@ PACKAGES = (
     "zoneinfo",
 )
 """What a template imports: what takes long, and most functions use. ``pydantic`` imports its parts on first use."""
+SHARED = "dossier"
+"""The package of the functions' shared layer: a template imports all its modules but these."""
+OWN = ("dossier.observe",)
+"""What reads its function's variables when it is imported."""
+_MOST = 4
+"""Templates at a time: those of the layers that are deployed, and of those that a deployment replaces."""
 _templates: dict[tuple[str, ...], "Template"] = {}
 _choosing = threading.Lock()
 
@@ -69,9 +76,12 @@ class _Subprocess:
             return subprocess.Popen(command, **options)
         key = (command[0], *_layers(options["env"]))
         with _choosing:
-            found = _templates.get(key)
+            found = _templates.pop(key, None)
             if found is None or not found.alive:
-                found = _templates[key] = Template(key[0], key[1:])
+                found = Template(key[0], key[1:])
+            _templates[key] = found  # the last one: the first was used longest ago
+            if len(_templates) > _MOST:
+                _templates.pop(next(iter(_templates))).end()
         try:
             return found.fork(command[1], options["cwd"], options["env"])
         except (GoneError, OSError):
@@ -82,7 +92,7 @@ def _layers(environment: Mapping[str, str]) -> list[str]:
     """Return the folders of packages, of a function's layers, that have any of those that a template imports."""
     named = environment.get("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)
     folders = [worker.layer(Path(each)) for each in named if each]
-    tops = {package.partition(".")[0] for package in PACKAGES}
+    tops = {SHARED, *(package.partition(".")[0] for package in PACKAGES)}
     return [each for each in reversed(folders) if any((Path(each) / top).exists() for top in tops)]
 
 
@@ -99,7 +109,7 @@ class Template:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._asking = threading.Lock()
         with theirs:
-            arguments = [str(theirs.fileno()), json.dumps(folders), json.dumps(PACKAGES)]
+            arguments = [str(theirs.fileno()), json.dumps([folders, PACKAGES, SHARED, OWN])]
             self._process = subprocess.Popen(
                 [python, template.__file__, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -111,6 +121,12 @@ class Template:
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process.poll() is None
+
+    def end(self) -> None:
+        """End the process; its environments stay."""
+        with self._asking:
+            self._socket.close()
+        self._process.wait()
 
     def fork(self, script: str, folder: str, environment: Mapping[str, str]) -> "Environment":
         """Start an environment.
