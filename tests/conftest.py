@@ -93,8 +93,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 @contextmanager
 def in_memory() -> Iterator[Cloud]:
     """Yield an empty account; the environment has its credentials already. ``dynamodb`` keeps the table's items."""
-    with mock_aws():
-        session = pooled.Session(REGION)
+    with mock_aws(), pooled.session(REGION) as session:
         # Moto's own calls: as requests, these are half of what a quick test costs.
         s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(BUCKET, REGION).versioning_status = "Enabled"
         _make_table()
@@ -110,10 +109,7 @@ def in_memory() -> Iterator[Cloud]:
             event_bus="dossier",
             wake_queue_url=urls["wake"],
         )
-        try:
-            yield Cloud(session, Context(environment, Clients(session)))
-        finally:
-            session.give_back()
+        yield Cloud(session, Context(environment, Clients(session)))
 
 
 def _make_table() -> None:

@@ -1,10 +1,11 @@
-"""Clients of AWS in memory that go from test to test: making them would be a fifth of what a quick test costs."""
+"""AWS clients in memory that go from test to test: making them would be most of what a quick test costs."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,20 @@ class _Kept:
 
 
 _pool: defaultdict[tuple[Any, ...], list[_Kept]] = defaultdict(list)
+_sessions: defaultdict[tuple[Any, ...], list[Session]] = defaultdict(list)
+
+
+@contextmanager
+def session(region: str) -> Iterator[Session]:
+    """Yield a session that nobody else has."""
+    key = region, _variables()
+    found = _sessions[key].pop() if _sessions[key] else Session(region)
+    try:
+        yield found
+    finally:
+        found.give_back()
+        if found.is_as_it_was:
+            _sessions[key].append(found)
 
 
 class Session(boto3.Session):
@@ -43,6 +58,13 @@ class Session(boto3.Session):
         super().__init__(region_name=region_name)
         self._handlers = self.events._emitter._lookup_cache
         self._taken: list[tuple[tuple[Any, ...], _Kept]] = []
+        self._attributes = dict(vars(self))
+
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether nobody has registered a handler, or put something in the place of an attribute."""
+        now = {name: each for name, each in vars(self).items() if name != "_attributes"}
+        return self.events._emitter._lookup_cache is self._handlers and now == self._attributes
 
     def client(self, service_name: Any, **options: Any) -> Any:  # type: ignore[override]
         """Return a client that nobody else has."""
@@ -65,8 +87,8 @@ class Session(boto3.Session):
     def _one(self, kind: str, service: str, options: dict[str, Any], make: Callable[[], Any]) -> Any:
         if self.events._emitter._lookup_cache is not self._handlers:  # new clients have the session's handlers
             return make()
-        aws = tuple((name, value) for name, value in os.environb.items() if name.startswith(b"AWS_"))
-        key = kind, service, repr(sorted((name, _known(each)) for name, each in options.items())), self.region_name, aws
+        known = repr(sorted((name, _known(each)) for name, each in options.items()))
+        key = kind, service, known, self.region_name, _variables()
         while _pool[key]:
             kept = _pool[key].pop()
             if kept.is_as_it_was:
@@ -75,6 +97,11 @@ class Session(boto3.Session):
             kept = _Kept.of(make())
         self._taken.append((key, kept))
         return kept.made
+
+
+def _variables() -> tuple[tuple[bytes, bytes], ...]:
+    """Return the environment's variables that boto3 reads."""
+    return tuple((name, value) for name, value in os.environb.items() if name.startswith(b"AWS_"))
 
 
 def _handlers(meta: Any) -> Any:

@@ -30,13 +30,13 @@ R = TypeVar("R", bound=Record)
 
 
 class Store:
-    """The state folder: the user's, or a temporary one that is deleted with the process."""
+    """The state folder: the user's, or a temporary one, of documents alone, that is deleted with the process."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="sandbox-")
         self.folder = folder or Path(self._temporary.name if self._temporary else "")
         self.files.mkdir(parents=True, exist_ok=True)
-        self.database = sqlite3.connect(self.folder / "sandbox.db", check_same_thread=False)
+        self.database = sqlite3.connect(folder / "sandbox.db" if folder else ":memory:", check_same_thread=False)
         self.database.execute("PRAGMA journal_mode = WAL")
         self.database.execute("PRAGMA synchronous = OFF")  # survives the process, but not a power loss
         self.database.executescript(SCHEMA)
