@@ -28,6 +28,8 @@ from tests.flows import EVENTS, document, drive, recorded, reply
 CONFIGURED = CONNECTION(name="disputes", base_url="https://partner.example.com", tenant="t")
 VENDOR = Ombudsman(CONFIGURED)
 CASE = CaseView(CONFIGURED, "R-1", case_id="c-1", documents=(document(document_id="d-1"),))
+CREATED = reply({**recorded("ombudsman", "case-created").json(), "case_id": "c-1"})
+"""The recorded case, as it answers for ``CASE``."""
 
 
 @pytest.mark.rule("ombudsman notes both phases")
@@ -495,16 +497,15 @@ def test_a_rejected_document_is_in_the_result() -> None:
 def test_the_message_identifies_not_ready(body: Any) -> None:
     """The text of a 400, a string or a list, decides whether it is worth retrying."""
     with pytest.raises(NotReadyError):
-        drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), reply(body, status=400)])
+        drive(VENDOR.process(CASE), [CREATED, reply(body, status=400)])
 
 
 @pytest.mark.rule("ombudsman step 3 any other 400")
 def test_other_rejections_are_not_retried() -> None:
     """A 400 about anything else fails the case."""
-    look = recorded("ombudsman", "case-created")
     refused = reply({"statusCode": 400, "message": "Cannot process case: no documents"}, status=400)
     with pytest.raises(VendorRejectedError, match="no documents"):
-        drive(VENDOR.process(CASE), [look, refused, look])
+        drive(VENDOR.process(CASE), [CREATED, refused, CREATED])
 
 
 @pytest.mark.rule("ombudsman step 3 any 400 for a case that is being assessed by then")
@@ -512,7 +513,7 @@ def test_a_late_trigger_is_not_a_rejection() -> None:
     """A trigger whose answer was lost may be performed after the look, and just before the next trigger."""
     refused = reply({"statusCode": 400, "message": "Cannot process case: case is processing"}, status=400)
     begun = reply({"case_id": "c-1", "status": "processing"})
-    assert drive(VENDOR.process(CASE), [recorded("ombudsman", "case-created"), refused, begun]).value is None
+    assert drive(VENDOR.process(CASE), [CREATED, refused, begun]).value is None
 
 
 @pytest.mark.rule("ombudsman step 2 no new entry")

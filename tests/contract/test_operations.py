@@ -190,7 +190,12 @@ def test_docustack_batch_rejects_wrong_input(given: Mapping[str, Any], problem: 
 @pytest.mark.rule("ombudsman response fields status", "ombudsman notes by hand")
 def test_ombudsman_case() -> None:
     """The guide's processed case: its own answer, and fields, chronology and evidence as tables."""
-    answer = ask("ombudsman", "case", {"case_id": "80058c5f"}, [recorded("ombudsman", "case-processed")])
+    answer = ask(
+        "ombudsman",
+        "case",
+        {"case_id": "80058c5f-100e-428d-b547-79da822b736b"},
+        [recorded("ombudsman", "case-processed")],
+    )
     assert answer.raw == recorded("ombudsman", "case-processed").json()
     fields, chronology, evidence = answer.tables
     assert ("Amount Claimed", "£142.00") in fields.rows
@@ -202,7 +207,7 @@ def test_ombudsman_case() -> None:
 @pytest.mark.rule("ombudsman response fields status", "ombudsman notes by hand")
 def test_ombudsman_evidence() -> None:
     """The guide's document: title, scores, dates and insights."""
-    given = {"case_id": "80058c5f", "document_id": "1d7e21ab"}
+    given = {"case_id": "80058c5f", "document_id": "1d7e21ab-fb5d-40ca-b6bf-b14357ce11d9"}
     answer = ask("ombudsman", "evidence", given, [recorded("ombudsman", "evidence-complete")])
     assert ("claimant support score", 7) in answer.facts
     assert ("event date start", "2025-07-15") in answer.facts

@@ -20,6 +20,7 @@ from tests.steps.answering import answering
 from tests.steps.files import FILES
 from tests.steps.later import later
 
+OTHER = {"document_id": "another", "id": "another"}
 EVERYWHERE: dict[str, dict[str, Any]] = {
     "stored metadata as an encoding, on every answer": {"odd_encoding": 1},
     "gzip in a list": {"odd_encoding": {"rate": 1, "form": "gzip, identity"}},
@@ -49,6 +50,30 @@ def _whole(world: World, connection: str, reference: str) -> dict[str, Any]:
     if connection == "claims":
         assert {each["sha256"] for each in result["artifacts"]} <= served
     return result
+
+
+@pytest.mark.parametrize("connection", ["invoices", "disputes"])
+def test_an_answer_about_somebody_elses_document_is_asked_for_again(cloud: Cloud, connection: str) -> None:
+    """A cache mixes answers up: neither a poll nor a result, nor a stored raw answer, has those of another document."""
+    world, uploaded, mixed = World(cloud), set[str](), list[dict[str, Any]]()
+
+    def change(answer: Any) -> Any:
+        named = OTHER.keys() & answer.keys() if isinstance(answer, dict) and "status" in answer else set()
+        if not named or len(mixed) == 4:
+            return answer
+        if "uploaded_at" in answer and answer["document_id"] not in uploaded:  # the answer to the upload itself
+            uploaded.add(answer["document_id"])
+            return answer
+        mixed.append(answer)
+        return {**answer, **{name: OTHER[name] for name in named}, "secret": "of somebody else"}
+
+    later(world, change)
+    result = world.submit(connection, "R-1", samples("invoice.pdf"))
+    assert result["status"] == "completed"
+    assert len(mixed) == 4
+    assert [each["error"] for each in result["documents"]] == [None]
+    for key, _ in cloud.app.objects.list(f"cases/{connection}/R-1/"):
+        assert b"of somebody else" not in (cloud.app.objects.read(key) or b""), key
 
 
 @pytest.mark.parametrize("oddity", EVERYWHERE)

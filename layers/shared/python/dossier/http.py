@@ -57,6 +57,20 @@ class FilePart:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a request is about, and the fields of which one names it in the answer, if the answer has any of them."""
+
+    id: str
+    fields: tuple[str, ...]
+
+    def another(self, answer: Any) -> bool:
+        """Whether an answer, decoded, is about something else."""
+        given = answer if isinstance(answer, dict) else {}
+        found = [each for each in map(given.get, self.fields) if isinstance(each, str) and each]
+        return bool(found) and self.id.lower() not in {each.lower() for each in found}
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request to a vendor's API.
 
@@ -65,7 +79,7 @@ class Request:
     case's ``vendor/`` folder (without ``.json``): a 2xx body is stored there unchanged, or only the part that ``cut``
     returns (None: nothing), if the rest belongs to other cases. ``refusal`` is the form of the vendor's rejections,
     which decides what a status means (``dossier.replies.fail``). An answer to a ``shared`` request also serves the
-    look-ups of the connection's other cases (``stores/lookups.py``).
+    look-ups of the connection's other cases (``stores/lookups.py``). ``about`` is what the answer has to be about.
     """
 
     method: str
@@ -79,6 +93,7 @@ class Request:
     cut: Callable[[bytes], bytes | None] | None = None
     refusal: Refusal = ANY_REFUSAL
     shared: bool = False
+    about: About | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import ClassVar, Generic
 from typing_extensions import TypeVar
 
 from dossier.errors import ConfigurationError, NeedsAttentionError
-from dossier.http import ANY_REFUSAL, Flow, Refusal
+from dossier.http import ANY_REFUSAL, About, Flow, Refusal
 from dossier.models import Document, OptionValue, Phase
 from dossier.options import Option, check
 from dossier.result import Result
@@ -201,6 +201,8 @@ class Location:
     url: str | None = None
     path: str | None = None
     keep: str | None = None
+    about: About | None = None
+    """What the answer has to be about."""
 
 
 @dataclass(frozen=True, slots=True)

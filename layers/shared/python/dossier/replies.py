@@ -118,6 +118,9 @@ def read(request: Request, reply: Reply, *, not_performed: Collection[int] = ())
         inner = value.get("status_code", value.get("statusCode"))
         if isinstance(inner, int) and not isinstance(inner, bool) and inner >= 400:
             fail(request, reply, status=inner, not_performed=not_performed, worded=True)
+        if request.about and request.about.another(value):  # most likely a cache's, or a fault of the vendor
+            call = what(request)
+            raise StrayAnswerError(f"{call}: the answer is about another id", status=reply.status, worded=False)
         if value.get("status") == "fail" or (value.get("status") == "error" and inner is not None):
             fail(request, reply, status=400, not_performed=not_performed, worded=True)
     return value

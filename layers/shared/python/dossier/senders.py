@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias, TypeVar, cast
 
+from dossier.errors import MalformedAnswerError
 from dossier.http import Flow, Reply, Request
 from dossier.masks import masked, masked_text
 
@@ -38,17 +39,27 @@ def hiding(send: Send, secrets: Iterable[str]) -> Send:
 
 
 def keeping(send: Send, keep: Callable[[str, bytes], None]) -> Send:
-    """Return a sender that stores the raw body of each successful reply whose request has a ``keep`` name."""
+    """Return a sender that stores the raw body of each successful reply whose request has a ``keep`` name.
+
+    One about something else is not stored: it may have somebody else's data.
+    """
 
     def sender(request: Request) -> Reply:
         reply = send(request)
-        if request.keep and 200 <= reply.status < 300:
+        if request.keep and 200 <= reply.status < 300 and not _is_about_another(request, reply):
             body = request.cut(reply.body) if request.cut else reply.body
             if body is not None:
                 keep(request.keep, body)
         return reply
 
     return sender
+
+
+def _is_about_another(request: Request, reply: Reply) -> bool:
+    try:
+        return request.about is not None and request.about.another(reply.json())
+    except MalformedAnswerError:
+        return False
 
 
 def noting(send: Send, note: Callable[[Reply], object]) -> Send:

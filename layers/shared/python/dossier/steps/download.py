@@ -24,7 +24,7 @@ from dossier.errors import (
 from dossier.http import Flow, Refusal, Request
 from dossier.layout import artifact_key
 from dossier.models import CaseId
-from dossier.ports import Artifact
+from dossier.ports import Artifact, Location
 from dossier.revisions import answer_digest
 from dossier.steps.context import Context, LoadedCase
 from dossier.stores.cases import ArtifactRecord
@@ -153,7 +153,7 @@ def _fetch(loaded: LoadedCase, artifact: ArtifactRecord, *, leased: bool) -> Art
     wanted = Artifact(artifact.name, artifact.source, artifact.content_type)
     where = loaded.run(loaded.vendor.locate(loaded.view, wanted))
     if where.path is not None:  # an API answer needs no slot: its size and rate are limited
-        body = loaded.run(_answer(where.path, where.keep, loaded.vendor.refusal))
+        body = loaded.run(_answer(where, where.path, loaded.vendor.refusal))
         content, digest = answer_digest(body), hashlib.sha256(body).hexdigest()
         if former is not None and former.sha256 == digest:
             return former.model_copy(update={"index": artifact.index, "content": content})
@@ -221,9 +221,9 @@ def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return head, chain([head], chunks)
 
 
-def _answer(path: str, keep: str | None, refusal: Refusal) -> Flow[bytes]:
-    """Request an answer of the API and return it byte for byte, once it is known to be JSON."""
-    request = Request("GET", path, keep=keep, refusal=refusal)
+def _answer(where: Location, path: str, refusal: Refusal) -> Flow[bytes]:
+    """Request an answer of the API and return it byte for byte, once it is known to be JSON about the right thing."""
+    request = Request("GET", path, keep=where.keep, refusal=refusal, about=where.about)
     reply = yield request
     replies.read(request, reply)
     return reply.body

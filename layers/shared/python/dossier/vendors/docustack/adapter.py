@@ -276,7 +276,8 @@ class DocuStack(Vendor[DocuStackConnection]):
     def locate(self, case: Case, artifact: Artifact) -> Flow[Location]:
         """Return the document's API path; its body is stored as ``document-<id>``."""
         document_id = artifact.source
-        return no_request(Location(path=requests.document_path(document_id), keep=requests.kept_as(document_id)))
+        request = requests.document(document_id)
+        return no_request(Location(path=request.path, keep=request.keep, about=request.about))
 
     def answer_of(self, source: str) -> str | None:
         """Return the name of a document's answer, which is the artifact."""

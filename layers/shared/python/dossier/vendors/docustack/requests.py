@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from dossier.http import Effect, FilePart, Request, kept_name, segment
+from dossier.http import About, Effect, FilePart, Request, kept_name, segment
 from dossier.models import Document
 from dossier.vendors.docustack.guide import REFUSAL
 from dossier.vendors.docustack.settings import DocuStackConnection
@@ -49,12 +49,16 @@ def listing(offset: int = 0, *, shared: bool = False) -> Request:
 
 def status(document_id: str) -> Request:
     """Build the request for a document's status (guide, "Step 3 — Poll for status")."""
-    return _request("GET", f"{document_path(document_id)}/status")
+    return _request("GET", f"{document_path(document_id)}/status", about=_about(document_id))
 
 
 def document(document_id: str) -> Request:
     """Build the request for a document with its field values (guide, "Step 4 — Retrieve extracted fields")."""
-    return _request("GET", document_path(document_id), keep=kept_as(document_id))
+    return _request("GET", document_path(document_id), keep=kept_as(document_id), about=_about(document_id))
+
+
+def _about(document_id: str) -> About:
+    return About(document_id, ("document_id", "id"))
 
 
 def document_path(document_id: str) -> str:

@@ -256,7 +256,8 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
 
     def locate(self, case: Case, artifact: Artifact) -> Flow[Location]:
         """Return the API path; the body is stored as ``case`` or ``evidence-<id>``."""
-        return no_request(Location(path=artifact.source, keep=requests.kept_as(artifact.source)))
+        path = artifact.source
+        return no_request(Location(path=path, keep=requests.kept_as(path), about=requests.about(path)))
 
     def answer_of(self, source: str) -> str | None:
         """Return the name of the answer at a path, which is the artifact."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from urllib.parse import unquote
 
-from dossier.http import Effect, FilePart, Request, kept_name, segment
+from dossier.http import About, Effect, FilePart, Request, kept_name, segment
 from dossier.models import Document, OptionValue
 from dossier.options import text_of
 from dossier.vendors.ombudsman.guide import REFUSAL
@@ -35,7 +36,7 @@ def external_id(reference: str, options: Mapping[str, OptionValue]) -> str:
 
 def case(case_id: str) -> Request:
     """Build the request for a case (guide, "Step 4" and "Step 5")."""
-    return _request("GET", case_path(case_id))
+    return _get(case_path(case_id))
 
 
 def upload(case_id: str, document: Document) -> Request:
@@ -52,12 +53,22 @@ def upload(case_id: str, document: Document) -> Request:
 
 def evidence(case_id: str, document_id: str) -> Request:
     """Build the request for an evidence document (guide, "Step 2b")."""
-    return _request("GET", evidence_path(case_id, document_id))
+    return _get(evidence_path(case_id, document_id))
 
 
 def process(case_id: str) -> Request:
     """Build the request that triggers the assessment (guide, "Step 3")."""
     return _request("POST", f"{case_path(case_id)}/process", effect=Effect.UNSAFE)
+
+
+def _get(path: str) -> Request:
+    return _request("GET", path, about=about(path))
+
+
+def about(path: str) -> About:
+    """Return what the answer to a case's or evidence document's path is about."""
+    parent, _, last = path.rpartition("/")
+    return About(unquote(last), ("document_id" if parent.endswith("/evidence") else "case_id", "id"))
 
 
 def case_path(case_id: str) -> str:
