@@ -379,6 +379,7 @@ class Gateway(httpx.AsyncBaseTransport):
             "pathParameters": {"connection": parts[1], **({"token": parts[2]} if len(parts) > 2 else {})},
             "body": body.decode("utf-8", "replace"),
             "isBase64Encoded": False,
+            "requestContext": {"timeEpoch": int(CLOCK.time() * 1000)},
         }
         answer: asyncio.Future[int] = loop.create_future()
 

@@ -42,6 +42,7 @@ class Door:
         self.done: dict[str, str] = {}
         self.repeats = 0
         self.queued: list[dict[str, str]] = []
+        self.arrived: list[float] = []
         self.broken = ""
         self.now = 1_768_226_467.0
         self.webhook = Webhook(
@@ -71,6 +72,7 @@ class Door:
     def keep(self, connection: str, verdict: str, body: bytes, headers: Mapping[str, str], **more: Any) -> str:
         """Keep a delivery in memory."""
         self.kept.append((connection, verdict, body, headers))
+        self.arrived.append(more["at"].timestamp())
         return str(more["key"])
 
     def finish(self, claim: Claim, **_: Any) -> None:
@@ -123,6 +125,18 @@ def test_a_proven_delivery_is_stored_and_queued(door: Door, name: str) -> None:
     [(connection, verdict, body, _)] = door.kept
     assert (connection, verdict, body) == (event["pathParameters"]["connection"], "accepted", body_of(event))
     assert door.queued == [{"connection": connection, "delivery": f"webhooks/{connection}/1.json"}]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [(-1.5, -1.5), (0.0, 0.0), (-31.0, 0.0), (0.5, 0.0), (None, 0.0), ("1768226467000", 0.0), (float("nan"), 0.0)],
+)
+def test_a_delivery_arrives_when_api_gateway_receives_it(door: Door, told: Any, expected: float) -> None:
+    """A cold start comes later. A time that cannot be right is not used."""
+    event = sample("api-gateway-signed")
+    epoch = (door.now + told) * 1000 if isinstance(told, float) else told
+    assert door.post({**event, "requestContext": {"timeEpoch": epoch}}) == (200, "accepted")
+    assert door.arrived == [door.now + expected]
 
 
 @pytest.mark.rule("security: read a webhook's secret or token in the log or in the evidence")

@@ -9,9 +9,9 @@ from dossier.models import CaseId, now
 from dossier.steps.context import Context
 from dossier.steps.refresh import ask
 
-CLOCKS = timedelta(milliseconds=10)
-"""How far the clocks of two functions are apart at most: both follow AWS's time service. A collection that begins less
-than that after a delivery's arrival does not count as later."""
+CLOCKS = timedelta(milliseconds=100)
+"""How far the clocks of API Gateway and a function are apart at most: both follow AWS's time service. A collection that
+begins less than that after a delivery's arrival does not count as later."""
 
 
 def nudge(

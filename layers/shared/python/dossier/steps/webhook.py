@@ -25,6 +25,11 @@ REREAD_EVERY = 2.0
 """Least seconds between two reads of a secret that strangers can cause; a new secret is known after at most as long."""
 MAX_BYTES = 1_048_576
 """Largest body, in bytes, unless a connection accepts more; a larger one is rejected for every connection."""
+LONGEST_ANSWER = 30.0
+"""Most seconds that API Gateway waits for an answer.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+"""
 _LONG_ENOUGH = 8
 """Shortest secret, in characters, that is searched for in headers: a shorter one matches ordinary text."""
 PROBE, PROBE_KEY = "x-dossier-probe", "dossier_probe"
@@ -154,6 +159,7 @@ class Webhook:
     ) -> tuple[int, str]:
         """Store and queue a delivery once. Only a delivery that is both is recognized when it is repeated."""
         evidence, at = self._evidence(), datetime.fromtimestamp(self._clock(), UTC)
+        arrived = datetime.fromtimestamp(arrival.at(self._clock()), UTC)
         claim = evidence.claim(connection, identity(rule, arrival.delivery(body)), at=at)
         if claim.known:
             if self._counted.allows(connection):
@@ -161,7 +167,7 @@ class Webhook:
             return 200, "duplicate"
         delivery = arrival.delivery(arrival.as_it_came(body))
         shown = _without_secrets(rule, delivery, secrets)
-        evidence.keep(connection, "accepted", delivery.body, shown, key=claim.key, digest=claim.digest, at=at)
+        evidence.keep(connection, "accepted", delivery.body, shown, key=claim.key, digest=claim.digest, at=arrived)
         self._enqueue({"connection": connection, "delivery": claim.key})
         evidence.finish(claim, at=at)
         return 200, "accepted"
@@ -251,6 +257,15 @@ class _Arrival:
     headers: Mapping[str, str]
     token: str
     event: Mapping[str, Any]
+
+    def at(self, now: float) -> float:
+        """Return when API Gateway received the request, in seconds since 1970; ``now`` if the event does not say it.
+
+        A cold start comes after that, and so may the collection that another delivery of the same moment has caused.
+        """
+        told = _mapping(self.event.get("requestContext")).get("timeEpoch")
+        at = told / 1000 if isinstance(told, int | float) else now
+        return at if now - LONGEST_ANSWER <= at <= now else now
 
     @cached_property
     def body(self) -> bytes | None:
