@@ -321,7 +321,7 @@ def test_job_with_finished_documents_requests_no_refresh(cloud: Cloud) -> None:
 
 @pytest.mark.parametrize(
     ("connection", "before", "again"),
-    [("invoices", 0.2, False), ("claims", 0.2, False), ("invoices", 0.05, True), ("claims", -0.001, True)],
+    [("invoices", 0.05, False), ("claims", 0.05, False), ("invoices", 0.01, True), ("claims", -0.001, True)],
 )
 def test_delivery_from_before_the_collection_requests_no_refresh(
     cloud: Cloud, connection: str, before: float, again: bool
