@@ -81,15 +81,15 @@ class Group:
         """Return the cases as `dossier list` shows them."""
         return [row for row in self.deployment.cases() if row["reference"].startswith(f"{self.prefix}-")]
 
-    def wait(self, until: Callable[[list[Row]], bool], *, seconds: float) -> list[Row]:
-        """Return the cases once ``until`` holds for them."""
+    def wait(self, until: Callable[[list[Row]], bool], *, seconds: float, every: float = 3) -> list[Row]:
+        """Return the cases once ``until`` holds for them; look ``every`` so many seconds, or rarer if they are many."""
         give_up = time.monotonic() + seconds
         while True:
             rows = self.rows()
             if until(rows):
                 return rows
             assert time.monotonic() < give_up, Counter(row["status"] for row in rows)
-            time.sleep(1 + self.count / 30)  # listing them slows the work down
+            time.sleep(every + self.count / 30)  # listing them slows the work down
 
     def all_in(self, statuses: Iterable[str]) -> Callable[[list[Row]], bool]:
         """Return the condition that every case is there and in one of ``statuses``."""

@@ -33,7 +33,7 @@ def test_cases_complete_through_restarts(deployment: Deployment) -> None:
     began, killed, under_way = time.monotonic(), 0, []
     for half in (0, 1):
         group.submit(half, of=2)
-        rows = group.wait(lambda rows: any(row["status"] == "waiting" for row in rows), seconds=LONGEST)
+        rows = group.wait(lambda rows: any(row["status"] == "waiting" for row in rows), seconds=LONGEST, every=1)
         under_way.append(sum(row["status"] not in ENDED for row in rows))
         killed += _restart(deployment)
     rows = group.wait(group.all_in(AT_REST), seconds=LONGEST)

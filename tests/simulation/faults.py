@@ -53,8 +53,6 @@ class Faults:
     struck: dict[str, int] = field(default_factory=dict)
     stricken: dict[Any, list[float]] = field(default_factory=dict)
     """When faults of ``STRIKE`` hit each function's invocation."""
-    slowness: float = 1.0
-    """How many times as long as usual the way to a vendor and back takes."""
     who: Callable[[], Any] = lambda: None
     """Returns the invocation that runs."""
 

@@ -319,14 +319,14 @@ class Network(httpx.BaseTransport):
         self.sent(vendor, request)
         vendors.trace("request", request=name)
         try:
-            scheduler.sleep(dice.uniform(0.01, 0.15) * faults.slowness)
+            scheduler.sleep(dice.uniform(0.01, 0.15))
             exchange = Exchange(request.method, f"{BASE}{path}", _raw(request), body)
             self._wait_for(exchange)
             if faults.strikes("vendor_hangs", name):
                 vendors.trace("the vendor hangs", request=name)
                 scheduler.sleep(HANG)
                 raise httpx.ReadTimeout("the read operation timed out")
-            scheduler.sleep(dice.uniform(0.01, 0.15) * faults.slowness)
+            scheduler.sleep(dice.uniform(0.01, 0.15))
         finally:
             self.ended(vendor, request)
         vendors.trace("answer", request=name, status=None if exchange.cut.reset else exchange.status)

@@ -39,9 +39,7 @@ def main(environment: Mapping[str, str]) -> int:
     kept = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(text + kept[kept.index(WAITING) :], encoding="utf-8")
     off = [
-        name
-        for name, number in local["counts"].items()
-        if hundred.far(number, simulated["local"].get(name, 0)) > hundred.CLOSE
+        name for name, number in local["counts"].items() if hundred.far(number, simulated.get(name, 0)) > hundred.CLOSE
     ]
     print(f"{PAGE.relative_to(ROOT)} is written")
     for name in off:
@@ -51,7 +49,7 @@ def main(environment: Mapping[str, str]) -> int:
 
 def _one(name: str) -> int:
     if name == "hundred":
-        kept: dict[str, Any] = {"local": hundred_cases(hundred.SLOWNESS), "aws": hundred_cases()}
+        kept: dict[str, Any] = hundred_cases()
         print(f"hundred cases: {kept}", flush=True)
     else:
         figures = simulate(next(each for each in SCENARIOS if each.name == name))

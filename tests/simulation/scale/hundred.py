@@ -30,8 +30,6 @@ TAKES, POLL = 20.0, Poll(first=30, every=30, max=60, deadline=3600)
 CONNECTIONS = ("claims", "disputes", "invoices")
 SCHEDULED = ("sweep", "reconcile", "compare")
 """Functions that run without cases: not counted."""
-SLOWNESS = 10.0
-"""How many times as long as on AWS a call takes on the local AWS, where all functions and servers share two cores."""
 CLOSE = 0.10
 """How far the simulation may be off."""
 _SERVICES = {

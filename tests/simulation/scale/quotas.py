@@ -154,13 +154,13 @@ class Quotas:
 
 
 class Typical(Faults):
-    """No faults: every call takes as long as it typically does, or ``slowness`` times as long."""
+    """No faults: every call takes as long as it typically does."""
 
-    def __init__(self, seed: str, *, slowness: float = 1.0) -> None:
-        super().__init__(seed, {}, on=False, slowness=slowness)
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed, {}, on=False)
         self._seconds: Mapping[str, float] = known()["assumed"]
         self._typical = random.Random(f"{seed}/typical")
 
     def latency(self, service: str = "handler") -> float:
         """Return how long half of a call takes."""
-        return self.slowness * self._seconds[service] / 2 * 2 ** self._typical.uniform(-1, 1)
+        return self._seconds[service] / 2 * 2 ** self._typical.uniform(-1, 1)

@@ -185,13 +185,13 @@ class Figures:
 class Run:
     """One simulation without faults, with everything that the table shows."""
 
-    def __init__(self, scenario: Scenario, settings: Mapping[str, Connection], *, slowness: float = 1.0) -> None:
+    def __init__(self, scenario: Scenario, settings: Mapping[str, Connection]) -> None:
         self.scenario, self.settings = scenario, settings
         clock.begin(scenario.name)
         share = scenario.share
         self.quotas = Quotas(share, concurrency=scenario.concurrency or known()["lambda"]["concurrency"])
         at_once = round((scenario.concurrency or known()["lambda"]["concurrency"]) * share)
-        self.faults = Typical(scenario.name, slowness=slowness)
+        self.faults = Typical(scenario.name)
         free = {each.vendor: {"requests": 1000, "seconds": 1} for each in settings.values()}
         sandbox = {"seed": 1, "faults": [], "rate_limits": {**free, "ombudsman": None}}
         self.world = World(self.faults, Silent(), settings, at_once=at_once, sandbox=sandbox)
@@ -392,12 +392,12 @@ def bill(counts: Counts, seconds: Mapping[str, float], executions: int) -> dict[
     return pricing.bill(spent, pricing.prices())
 
 
-def hundred_cases(slowness: float = 1.0) -> Counter[str]:
+def hundred_cases() -> Counter[str]:
     """Simulate the hundred cases of ``hundred``, and return what the local AWS counts of them."""
     title = "the hundred cases of the comparison"
     takes = dict.fromkeys(("docsumo", "docustack", "ombudsman"), hundred.TAKES)
     scenario = Scenario("hundred", title, "all of it", hundred.CASES, over=hundred.CASES * hundred.APART, takes=takes)
-    run = Run(scenario, hundred.settings_of(load_toml(ROOT / "connections.toml")), slowness=slowness)
+    run = Run(scenario, hundred.settings_of(load_toml(ROOT / "connections.toml")))
     run.figures.cases = hundred.CASES
     for number in range(hundred.CASES):
         run.submit(number, number * hundred.APART)
