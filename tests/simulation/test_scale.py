@@ -30,8 +30,13 @@ def test_simulation_counts_what_the_local_aws_counted() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     simulated = json.loads((ROOT / "build" / "scale" / "hundred.json").read_text())
     local = json.loads(hundred.KEPT.read_text())["counts"]
-    off = {name: (number, simulated.get(name)) for name, number in local.items()}
-    assert {name: each for name, each in off.items() if hundred.far(each[0], each[1] or 0) > hundred.CLOSE} == {}
+    assert hundred.off(local, simulated) == {}
+
+
+def test_counts_that_are_not_close_are_named() -> None:
+    """One that the simulation does not have is off, too."""
+    local = {"invocations": 1000, "events": 100, "requests to S3": 5}
+    assert hundred.off(local, {"invocations": 901, "events": 111}) == {"events": (100, 111), "requests to S3": (5, 0)}
 
 
 def test_bucket_lets_a_burst_through_and_then_its_rate() -> None:

@@ -38,12 +38,10 @@ def main(environment: Mapping[str, str]) -> int:
     text = page(found, local=local, simulated=simulated, quotas=known(), prices=prices())
     kept = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(text + kept[kept.index(WAITING) :], encoding="utf-8")
-    off = [
-        name for name, number in local["counts"].items() if hundred.far(number, simulated.get(name, 0)) > hundred.CLOSE
-    ]
+    off = hundred.off(local["counts"], simulated)
     print(f"{PAGE.relative_to(ROOT)} is written")
-    for name in off:
-        print(f"{name}: {simulated['local'].get(name, 0)} simulated, {local['counts'][name]} on the local AWS")
+    for name, (counted, own) in off.items():
+        print(f"{name}: {own} simulated, {counted} on the local AWS")
     return int(bool(off))
 
 

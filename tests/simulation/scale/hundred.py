@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,12 @@ def grouped(requests: Iterable[tuple[str, str]]) -> Counter[str]:
 def far(local: int, simulated: int) -> float:
     """Return by which share of the local count the simulated one is off."""
     return abs(simulated - local) / local if local else float(simulated > 0)
+
+
+def off(local: Mapping[str, int], simulated: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Return the counts, local and simulated, that are not close."""
+    both = {name: (number, simulated.get(name, 0)) for name, number in local.items()}
+    return {name: each for name, each in both.items() if far(*each) > CLOSE}
 
 
 # On the local AWS

@@ -12,7 +12,7 @@ from dossier.steps.refresh import ask
 CLOCKS = timedelta(milliseconds=20)
 """How far the clocks of API Gateway and a function are apart at most: both follow AWS's time service. A collection that
 begins less than that after a delivery's arrival does not count as later. One that the other delivery of the same moment
-causes begins 80 ms after it at the earliest."""
+causes began 80 ms after it on a quiet local AWS, and must count as later."""
 
 
 def nudge(

@@ -159,7 +159,7 @@ class Webhook:
     ) -> tuple[int, str]:
         """Store and queue a delivery once. Only a delivery that is both is recognized when it is repeated."""
         evidence, at = self._evidence(), datetime.fromtimestamp(self._clock(), UTC)
-        arrived = datetime.fromtimestamp(arrival.at(self._clock()), UTC)
+        arrived = datetime.fromtimestamp(arrival.at(at.timestamp()), UTC)
         claim = evidence.claim(connection, identity(rule, arrival.delivery(body)), at=at)
         if claim.known:
             if self._counted.allows(connection):
