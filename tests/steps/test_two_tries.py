@@ -9,12 +9,13 @@ from unittest.mock import patch
 import pytest
 
 from dossier.errors import OutcomeUnknownError
-from dossier.models import CaseId
+from dossier.models import CaseId, CaseStatus
 from dossier.steps.accept import accept
 from dossier.steps.upload import open_case, upload
 from tests.conftest import Cloud
 from tests.machine import World, samples
 from tests.steps.files import FILES
+from tests.steps.updates import resumed
 
 MADE = {"open": "case_created", "upload": "document_uploaded"}
 
@@ -93,6 +94,27 @@ def test_second_of_two_tries_at_once_sends_nothing(cloud: Cloud, connection: str
     later = intents.find(CaseId(connection, "R-1"), what)
     assert intents.begin(CaseId(connection, "R-1"), what, names=[], known=[], earlier=later)
     assert not intents.begin(CaseId(connection, "R-1"), what, names=[], known=[], earlier=later)
+
+
+@STEPS
+def test_answer_that_comes_after_the_end_is_recorded(cloud: Cloud, connection: str, step: str) -> None:
+    """Somebody stops the execution while the function sends: a redrive sends nothing again, and completes."""
+    world, run = prepared(cloud, connection, step)
+    intents, case = world.context.intents, CaseId(connection, "R-1")
+    original, arn = intents.answer, "arn:1"
+
+    def after_the_end(*args: Any) -> None:
+        world.fail({**case._asdict()}, arn, "Stopped", "somebody stopped the execution")
+        original(*args)
+
+    with patch.object(intents, "answer", after_the_end):
+        run()
+    stored = world.context.cases.get(case)
+    assert stored.record.status is CaseStatus.FAILED
+    created = world.effects("case_created")
+    assert stored.record.case_id == (created[0]["case_id"] if created else None)
+    assert resumed(world, connection, "R-1")["status"] == "completed"
+    assert (world.effects("case_created"), len(world.effects("document_uploaded"))) == (created, 2)
 
 
 def test_write_whose_answer_was_lost_is_the_callers_own(cloud: Cloud) -> None:

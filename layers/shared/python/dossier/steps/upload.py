@@ -422,7 +422,7 @@ def _apply(write: VendorWrite, answer: Uploaded) -> None:
     if hinted:
         changes["hinted_at"] = changes["woken"] = now()
     if changes:
-        loaded.context.cases.change(write.case, **changes)
+        loaded.context.cases.learn(write.case, **changes)
     if answer.named:
         loaded.context.cases.name(write.case, write.what, answer.named)
     # Documents are stored last: once all of them have ids, the next try considers the upload done.

@@ -540,12 +540,21 @@ class Cases:
         """
         return self._change(case, changes, unless=_FINAL)
 
+    def learn(self, case: CaseId, **facts: Any) -> None:
+        """Set what the vendor's answer says about a case, even if the case has ended.
+
+        A function goes on when its execution is stopped: what its request created at the vendor must not be lost.
+        """
+        self._change(case, facts, unless=())
+
     def _change(self, case: CaseId, changes: dict[str, Any], *, unless: Sequence[str]) -> bool:
         if {"note", "status"} & changes.keys():
             changes.setdefault("trouble", None)
         changes = {key: value.value if isinstance(value, CaseStatus) else value for key, value in changes.items()}
         changes["updated_at"] = now()
-        allowed = Attr("pk").exists() & ~Attr("status").is_in(list(unless))
+        allowed: ConditionBase = Attr("pk").exists()
+        if unless:
+            allowed &= ~Attr("status").is_in(list(unless))
         return self._table.update(case_key(case), "CASE", changes, when=allowed)
 
     def mark(self, case: CaseId, **marks: datetime) -> None:
