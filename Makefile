@@ -90,8 +90,8 @@ demo: setup
 
 LINT = $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
 TYPES = $(BIN)/mypy --no-error-summary app.py infra checks cli console local fuzz bench functions layers/shared/python/dossier
-# Two tests at a time; tests that share an expensive fixture (a synthesized stack) run in one process.
-PARALLEL := --numprocesses 2 --dist loadgroup
+# Two tests at a time; tests that share an expensive fixture (a synthesized stack) run in one process (tests/conftest.py).
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 quick: setup
 	@echo "ruff";          $(LINT)

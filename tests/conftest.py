@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
@@ -19,6 +20,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.events.models import events_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
+from xdist.scheduler import LoadScopeScheduling
 
 from dossier.environment import Environment
 from dossier.steps.context import Context
@@ -36,6 +38,8 @@ gc.set_threshold(50_000, 20, 20)  # botocore makes many objects that live as lon
 
 REGION = "us-east-1"
 BUCKET = "artifacts"
+SHARED = {"infra", "local"}
+"""Folders of tests: a synthesized stack, a local AWS."""
 QUEUES = ("wake", "drop", "poll-invoices", "poll-claims", "poll-disputes")
 
 
@@ -70,6 +74,23 @@ class Cloud:
                 bodies.append(message["Body"])
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return bodies
+
+
+class ByFile(LoadScopeScheduling):
+    """Runs the tests of a file in one process; so too those of a folder that share what takes seconds to make.
+
+    Marks (``xdist_group``) have no effect with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePosixPath(nodeid.partition("::")[0])
+        return next((str(each) for each in file.parents if each.name in SHARED), str(file))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Return what divides the tests among the processes."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,17 +9,9 @@ from pathlib import Path
 import pytest
 
 from app import ROOT, use_own_node
-from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, TOPIC, Synthesized
+from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, TOPIC, TRACING_LAYER, Synthesized
 
 use_own_node()  # before anything imports the CDK
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder in one process, for the stack that they share."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("infra"))
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +63,26 @@ def other_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> S
         "retention.replaced_days": "3",
     }
     return _synthesize(tmp_path_factory.mktemp("blue"), settings)
+
+
+@pytest.fixture(scope="session")
+def optional_stack(tmp_path_factory: pytest.TempPathFactory, layer_stub: Path) -> Synthesized:
+    """Return a stage with settings that do not concern each other: each adds something, or leaves something out."""
+    settings = {
+        "dependency_layer": str(layer_stub),
+        "dashboard": "false",
+        "results_tables": "false",
+        "alarm_email": "team@example.com",
+        "reserve_concurrency": "true",
+        "webhook_reserved_concurrency": "20",
+        "tracing_layer_arn": TRACING_LAYER,
+        "existing_secrets": "claims",
+        "table_name": "dossier-dev-old",
+        "bucket_name": "dossier-dev-old-bucket",
+        "document_buckets": "scans",
+        "document_kms_keys": KMS_KEY,
+    }
+    return _synthesize(tmp_path_factory.mktemp("optional"), settings)
 
 
 def _synthesize(folder: Path, settings: Mapping[str, str]) -> Synthesized:

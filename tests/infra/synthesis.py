@@ -13,6 +13,7 @@ Properties = dict[str, Any]
 KMS_KEY = "arn:aws:kms:eu-central-1:123456789012:key/0f3c8f4e-0000-4000-8000-000000000000"
 
 DOCUMENT_KEY = KMS_KEY.replace("key/0", "key/1")
+TRACING_LAYER = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-python-arm64-ver-1-32-0:1"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:operations"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -116,11 +115,10 @@ def test_alarms_may_publish_to_the_stacks_topic(stack: Synthesized) -> None:
     ]
 
 
-def test_an_address_is_subscribed(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
+def test_an_address_is_subscribed(optional_stack: Synthesized, stack: Synthesized) -> None:
     """``-c alarm_email=…`` subscribes the address to the alarms."""
     assert not stack.of_type("AWS::SNS::Subscription")
-    mailed = synthesize({"alarm_email": "team@example.com"})
-    subscription = mailed.one("AWS::SNS::Subscription")
+    subscription = optional_stack.one("AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "team@example.com")
 
 
@@ -149,10 +147,9 @@ def test_aws_metrics_have_alarms(stack: Synthesized, other_stack: Synthesized) -
         assert (failed["Threshold"], failed["ComparisonOperator"]) == (above, "GreaterThanThreshold")
 
 
-def test_a_functions_own_limit_raises_no_alarm(synthesize: Callable[..., Synthesized]) -> None:
+def test_a_functions_own_limit_raises_no_alarm(optional_stack: Synthesized) -> None:
     """``reserve_concurrency`` makes Lambda throttle steps on purpose; the alarm subtracts those throttles."""
-    bounded = synthesize({"reserve_concurrency": "true"})
-    [throttles] = [each for each in _alarms(bounded) if "Metrics" in each]
+    [throttles] = [each for each in _alarms(optional_stack) if "Metrics" in each]
     metrics = {each["Id"]: each for each in throttles["Metrics"]}
     [expression] = [each["Expression"] for each in metrics.values() if "Expression" in each]
     assert expression == f"total - ({' + '.join(f'FILL({verb}, 0)' for verb in CALL_VENDORS)})"
@@ -160,7 +157,7 @@ def test_a_functions_own_limit_raises_no_alarm(synthesize: Callable[..., Synthes
     for verb in CALL_VENDORS:
         metric = metrics[verb]["MetricStat"]["Metric"]
         assert metric["MetricName"] == "Throttles"
-        assert bounded.text(metric["Dimensions"][0]["Value"]) == f"<dossier-dev-{verb}>"
+        assert optional_stack.text(metric["Dimensions"][0]["Value"]) == f"<dossier-dev-{verb}>"
     assert (throttles["Threshold"], throttles["EvaluationPeriods"]) == (0, 3)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from dossier.layout import table_key
@@ -42,12 +41,12 @@ def test_the_location_is_where_the_command_writes(stack: Synthesized) -> None:
         assert f"s3://{bucket}/{table_key(name, '${month}', 'c')}" == f"{template}c.jsonl"
 
 
-def test_a_stage_may_do_without(synthesize: Callable[..., Synthesized]) -> None:
+def test_a_stage_may_do_without(optional_stack: Synthesized) -> None:
     """``-c results_tables=false``."""
-    assert not synthesize({"results_tables": "false"}).of_type("AWS::Glue::Table")
+    assert not optional_stack.of_type("AWS::Glue::Table")
 
 
-def test_a_stage_has_its_own_database(synthesize: Callable[..., Synthesized]) -> None:
+def test_a_stage_has_its_own_database(stack: Synthesized, other_stack: Synthesized) -> None:
     """Stages lie side by side."""
-    names = {synthesize({"stage": each}).one("AWS::Glue::Database")["DatabaseInput"]["Name"] for each in ("dev", "b")}
-    assert names == {"dossier", "dossier_b"}
+    names = [each.one("AWS::Glue::Database")["DatabaseInput"]["Name"] for each in (stack, other_stack)]
+    assert names == ["dossier", "dossier_blue"]

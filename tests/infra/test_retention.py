@@ -74,7 +74,7 @@ def test_the_key_decides_an_objects_kind(key: str, kind: str | None) -> None:
     assert kind_of(key) == kind
 
 
-def test_every_writer_of_a_case_may_tag(stack: Synthesized, synthesize: Callable[..., Synthesized]) -> None:
+def test_every_writer_of_a_case_may_tag(stack: Synthesized) -> None:
     """Writing or copying an object with tags needs s3:PutObjectTagging."""
     for verb in stack.functions:
         for each in stack.statements(verb):

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from dossier.api.routes import ROUTES
 from dossier.steps.reconcile import SLOW
 from infra.functions import CALL_VENDORS
 from infra.settings import MOST_CONNECTIONS
-from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, Synthesized
+from tests.infra.synthesis import DOCUMENT_KEY, KMS_KEY, TRACING_LAYER, Synthesized
 
 VERBS = {
     "accept", "api", "ask", "collect", "compare", "download", "drop", "fail", "open", "poll", "process", "publish",
@@ -204,16 +203,13 @@ def test_a_secret_outlives_its_connection(stack: Synthesized, other_stack: Synth
         assert {(each["DeletionPolicy"], each["UpdateReplacePolicy"]) for each in secrets} == {("Retain", "Retain")}
 
 
-def test_a_secret_that_exists_is_used_and_not_created(
-    synthesize: Callable[..., Synthesized], stack: Synthesized
-) -> None:
+def test_a_secret_that_exists_is_used_and_not_created(optional_stack: Synthesized, stack: Synthesized) -> None:
     """A connection that comes back finds its secret: CloudFormation would fail to create it, and cannot import it."""
-    returned = synthesize({"existing_secrets": "claims"})
-    names = {each["Name"] for each in returned.of_type("AWS::SecretsManager::Secret").values()}
+    names = {each["Name"] for each in optional_stack.of_type("AWS::SecretsManager::Secret").values()}
     assert names == {"dossier/invoices", "dossier/disputes"}
     arn = "arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:dossier/claims-??????"
     for verb in stack.functions:
-        before, after = _secrets_of(stack, verb), _secrets_of(returned, verb)
+        before, after = _secrets_of(stack, verb), _secrets_of(optional_stack, verb)
         assert (arn in after) == ("<dossier/claims>" in before), verb
         assert after - {arn} == before - {"<dossier/claims>"}
 
@@ -224,21 +220,18 @@ def _secrets_of(stack: Synthesized, verb: str) -> set[str]:
     return {each for resources in reads for each in resources}
 
 
-def test_a_retained_table_and_bucket_are_attached_by_name(
-    synthesize: Callable[..., Synthesized], stack: Synthesized
-) -> None:
+def test_a_retained_table_and_bucket_are_attached_by_name(optional_stack: Synthesized, stack: Synthesized) -> None:
     """With names, ``cdk deploy --import-existing-resources`` attaches the resources that a destroyed stack has left.
 
     CloudFormation imports by a static name, under a deletion policy that retains
     (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html).
     """
     assert "TableName" not in stack.one("AWS::DynamoDB::Table")
-    named = synthesize({"table_name": "dossier-dev-old", "bucket_name": "dossier-dev-old-bucket"})
     for kind, key, name in (
         ("AWS::DynamoDB::Table", "TableName", "dossier-dev-old"),
         ("AWS::S3::Bucket", "BucketName", "dossier-dev-old-bucket"),
     ):
-        [resource] = [each for each in named.template["Resources"].values() if each["Type"] == kind]
+        [resource] = [each for each in optional_stack.template["Resources"].values() if each["Type"] == kind]
         assert resource["Properties"][key] == name
         assert resource["DeletionPolicy"] == "Retain"
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
@@ -268,39 +261,35 @@ def _scheduled(stack: Synthesized) -> set[str]:
     return {f"{stack.name}-{verb}" for verb in verbs}
 
 
-def test_settings_limit_concurrency(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
+def test_settings_limit_concurrency(optional_stack: Synthesized, stack: Synthesized) -> None:
     """Vendors' calls run as often as the connections allow in all, and the webhook function has its own share."""
     assert not [verb for verb, each in stack.functions.items() if "ReservedConcurrentExecutions" in each]
-    bounded = synthesize({"reserve_concurrency": "true", "webhook_reserved_concurrency": "20"})
     reserved = {
         verb: each["ReservedConcurrentExecutions"]
-        for verb, each in bounded.functions.items()
+        for verb, each in optional_stack.functions.items()
         if "ReservedConcurrentExecutions" in each
     }
     assert reserved == {"webhook": 20, **dict.fromkeys(CALL_VENDORS, 2 * (7 + 1 + 5))}
 
 
 @pytest.mark.rule("security: read a signed URL in a trace")
-def test_opentelemetry_is_an_optional_layer(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
+def test_opentelemetry_is_an_optional_layer(optional_stack: Synthesized, stack: Synthesized) -> None:
     """Without the setting nothing of it is loaded; with it, no HTTP client is traced, whose URLs may be signed."""
-    arn = "arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-python-arm64-ver-1-32-0:1"
-    traced = synthesize({"tracing_layer_arn": arn})
     for verb in VERBS:
-        without, with_it = stack.functions[verb], traced.functions[verb]
+        without, with_it = stack.functions[verb], optional_stack.functions[verb]
         assert "AWS_LAMBDA_EXEC_WRAPPER" not in without["Environment"]["Variables"]
         assert len(with_it["Layers"]) == len(without["Layers"]) + 1 <= 5
-        assert arn in with_it["Layers"]
+        assert TRACING_LAYER in with_it["Layers"]
         variables = with_it["Environment"]["Variables"]
         assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/otel-instrument"
         assert "httpx" in variables["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"].split(",")
 
 
-def test_keys_of_document_buckets_are_a_setting(synthesize: Callable[..., Synthesized], stack: Synthesized) -> None:
+def test_keys_of_document_buckets_are_a_setting(optional_stack: Synthesized, stack: Synthesized) -> None:
     """The function that reads submitted documents may decrypt with those keys, and no other."""
     assert not [verb for verb in VERBS if "kms:Decrypt" in _actions(stack, verb)]
-    keys = synthesize({"document_buckets": "scans", "document_kms_keys": KMS_KEY})
-    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(keys, verb)} == {"accept", "api"}
-    [grant] = [each for each in keys.statements("accept") if "kms:Decrypt" in each["Action"]]
+    assert {verb for verb in VERBS if "kms:Decrypt" in _actions(optional_stack, verb)} == {"accept", "api"}
+    [grant] = [each for each in optional_stack.statements("accept") if "kms:Decrypt" in each["Action"]]
     assert grant == {"Action": ["kms:Decrypt"], "Resource": [KMS_KEY]}
 
 

@@ -65,7 +65,7 @@ class Aws:
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             for name, text in files.items():
-                archive.writestr(name, text)
+                archive.writestr(zipfile.ZipInfo(name), text)  # without a time: the same files are the same layer
         content = {"ZipFile": packed.getvalue()}
         published = self.lambda_.publish_layer_version(LayerName=self.name("layer"), Content=content)
         return str(published["LayerVersionArn"])

@@ -13,14 +13,6 @@ from local.processes import Process, ProcessError, start, stop, wait_until_healt
 from tests.local.aws import COMPILED_LAYER, Aws
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this folder in one process, for the local AWS that they share."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("local"))
-
-
 @pytest.fixture
 def free_port() -> int:
     """Return a port that nobody serves at the moment."""
