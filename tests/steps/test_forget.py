@@ -246,6 +246,27 @@ def test_a_case_under_way_is_not_erased(world: World) -> None:
         forget(CaseId("claims", "R-2"), context=erasing(world))
 
 
+def test_case_is_not_erased_while_an_answer_may_come(world: World) -> None:
+    """A cancelled case's function still waits for the vendor: its answer has ids that the certificate has to count."""
+    whole_case(world, "claims", REFERENCE)
+    intents = world.context.intents
+    assert intents.begin(CASE, "upload-1", names=[], known=[])
+    with pytest.raises(InvalidCaseError, match=r"its answer may still come: erase the case after 20\d\d-"):
+        forget(CASE, context=erasing(world))
+    intents.lost(CASE, "upload-1")
+    assert forget(CASE, context=erasing(world)).certificate["removed"]["items"] > 0
+
+
+def test_poll_that_outlives_its_case_stores_nothing(world: World) -> None:
+    """It was under way when the case was cancelled and erased."""
+    whole_case(world, "invoices", REFERENCE)
+    case = CaseId("invoices", REFERENCE)
+    documents = world.context.cases.get(case).documents
+    forget(case, context=erasing(world))
+    world.context.cases.note_documents(case, documents)
+    assert world.context.cases.document(case, 0) is None
+
+
 def finished(world: World) -> dict[str, Any]:
     """Run the erasure as an operator does: again, until it ends; return its certificate.
 

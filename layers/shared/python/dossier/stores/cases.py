@@ -573,10 +573,14 @@ class Cases:
             self._table.put(item, when=Attr("pk").not_exists() if fresh else None)
 
     def note_documents(self, case: CaseId, documents: Iterable[Document]) -> None:
-        """Store what a poll has learnt. Another poll may have a later answer: what is finished stays finished."""
+        """Store what a poll has learnt of documents that are still stored: a poll may outlive its case's erasure.
+
+        Another poll may have a later answer: what is finished stays finished.
+        """
         for document in documents:
-            item = _document_item(case, document)
-            self._table.put(item, when=None if document.finished else Attr("finished").not_exists())
+            stored: ConditionBase = Attr("pk").exists()
+            when = stored if document.finished else stored & Attr("finished").not_exists()
+            self._table.put(_document_item(case, document), when=when)
 
     def put_artifact(self, case: CaseId, artifact: ArtifactRecord, *, collection: str = "") -> None:
         """Store an artifact of a collection."""
