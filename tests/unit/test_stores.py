@@ -201,7 +201,7 @@ def test_a_wait_moves_once(cloud: Cloud) -> None:
     wait = waits.find(CaseId("invoices", "INV-1"))
     assert wait is not None
     assert waits.postpone(wait, 0, attempts=1)
-    assert not waits.postpone(wait, 0, attempts=1)
+    assert not waits.postpone(wait, 1, attempts=1)  # with the same times, it would be a repeated write
     moved = waits.find(CaseId("invoices", "INV-1"))
     assert moved is not None
     assert (moved.seq, moved.attempts) == (wait.seq + 1, 1)
