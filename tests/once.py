@@ -53,9 +53,9 @@ def read_once() -> Iterator[None]:
         patch.setattr(moto.core.models, "RESPONSES_METHODS", [])  # for clients of the package requests: there is none
         patch.setattr(EndpointCreator, "_get_proxies", lambda *_: {})  # AWS is in memory
         patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
-        patch.setattr(httpx, "create_ssl_context", _context(httpx.create_ssl_context))
-        of_clients = httpx._transports.default
-        patch.setattr(of_clients, "create_ssl_context", _remembered(of_clients.create_ssl_context))
+        context = _context(httpx.create_ssl_context)
+        patch.setattr(httpx, "create_ssl_context", context)
+        patch.setattr(httpx._transports.default, "create_ssl_context", context)  # of clients
         yield
 
 
@@ -168,12 +168,6 @@ def _copied(value: Any) -> Any:
 
 
 def _context(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what reads the certificates that everybody trusts once, and makes any other context anew."""
-    usual = lru_cache(maxsize=1)(lambda: make(trust_env=False))
-    return lambda *args, **options: usual() if not args and options == {"trust_env": False} else make(*args, **options)
-
-
-def _remembered(make: Callable[..., Any]) -> Callable[..., Any]:
     """Return what reads the certificates that a client trusts once for each of its usual settings."""
     known = cache(make)
     return lambda verify=True, cert=None, trust_env=True: known(verify=verify, cert=cert, trust_env=trust_env)

@@ -14,7 +14,7 @@ from typing import ClassVar, Generic
 
 from typing_extensions import TypeVar
 
-from dossier.errors import ConfigurationError, NeedsAttentionError
+from dossier.errors import ConfigurationError, InvalidCaseError, NeedsAttentionError
 from dossier.http import ANY_REFUSAL, About, Flow, Refusal
 from dossier.models import Document, OptionValue, Phase
 from dossier.options import Option, check
@@ -52,6 +52,18 @@ class CaseView(Generic[C_co]):
     """The assessment may have been triggered before."""
     said: Mapping[str, str] = field(default_factory=dict)
     """Why a job failed according to a delivery, by job id. Some vendors give the reason nowhere else."""
+
+    @property
+    def known_id(self) -> str:
+        """The vendor's id of the case.
+
+        Raises:
+            InvalidCaseError: it is not known yet.
+
+        """
+        if self.case_id is None:
+            raise InvalidCaseError(f"case {self.reference} has no case_id yet")
+        return self.case_id
 
     def document(self, document_id: str) -> Document | None:
         """Return the case's document with the vendor id ``document_id``, or None."""

@@ -57,6 +57,8 @@ account's concurrency, so after that ``ThrottledError`` is raised."""
 SLOT_PATIENCE = 0.5
 """Seconds that a step waits for a free slot before it fails and is retried."""
 SOON = f"Next attempt within {LONGEST_PAUSE} s"
+RUNS = timedelta(minutes=15)
+"""Longest time that a function runs (``infra/functions.py``)."""
 OVER = " is over"
 """Suffix of the name of a collection that is not published."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from dossier.models import CaseStatus, iso
 from dossier.questions import BUDGET, answers
 from dossier.settings import Connection
-from dossier.steps.context import LONGEST_PAUSE
+from dossier.steps.context import LONGEST_PAUSE, RUNS
 from dossier.steps.hold import later
 from dossier.steps.poll import REFUSED
 from dossier.steps.sweep import GRACE
@@ -35,8 +35,6 @@ SETTLED = timedelta(minutes=2)
 """``reconcile`` ignores changes that are more recent: another function may still be working on them."""
 SWEEP = timedelta(minutes=1)
 """Time between two sweeps (``infra/waiting_room.py``)."""
-RUNS = timedelta(minutes=15)
-"""Longest time that a function runs."""
 UNATTENDED = timedelta(minutes=10)
 """How long a case may be waiting without a wait before it is reported; between two states that is normal."""
 TURNS = timedelta(hours=17)

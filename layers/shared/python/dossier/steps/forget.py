@@ -36,7 +36,7 @@ from dossier.layout import (
 from dossier.models import CaseId, Frozen, iso, now
 from dossier.ports import Hint
 from dossier.steps.accept import pages_of
-from dossier.steps.context import Context
+from dossier.steps.context import RUNS, Context
 from dossier.steps.drop import note_key
 from dossier.steps.identity import execution_name, stranger_reference
 from dossier.steps.inbox import place_of
@@ -54,8 +54,6 @@ from dossier.stores.versions import Erased
 HISTORY_DAYS, LOG_DAYS, TRACE_DAYS, BACKUP_DAYS = 90, 90, 30, 35
 """Days for which AWS keeps the history of an ended execution, logs (``infra/function.py``), traces, and the table's
  earlier states (point-in-time recovery)."""
-LONGEST_RUN = timedelta(minutes=15)
-"""After so long no function runs any more that was at work when a case was stopped (``infra/functions.py``)."""
 _SCHEMA = "1"
 _ATTEMPTS = 20
 """Execution names that are looked up: the same submission may have been rejected before."""
@@ -176,7 +174,7 @@ def _begun(case: Case, context: Context) -> Tombstone:
     if running and context.executions.status(running) == "RUNNING":
         raise InvalidCaseError(f"case {reference} is being collected again ({running}): erase it once that has ended")
     for each in context.intents.of(record.id):
-        over = each.at + LONGEST_RUN
+        over = each.at + RUNS
         if each.answer is None and each.lost_at is None and over > now():
             raise InvalidCaseError(
                 f"a request to the vendor for case {reference} was sent at {iso(each.at)}, and its answer may still "

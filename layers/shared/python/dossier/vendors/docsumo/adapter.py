@@ -12,7 +12,6 @@ from typing import TypeAlias
 from dossier.alike import pair
 from dossier.errors import (
     CaseFailedError,
-    InvalidCaseError,
     MalformedAnswerError,
     NeedsAttentionError,
     OutcomeUnknownError,
@@ -270,7 +269,7 @@ class Docsumo(Vendor[DocsumoConnection]):
             DossierError: the errors of ``dossier.replies.read``.
 
         """
-        request = requests.download_url(_case_id(case), artifact.source)
+        request = requests.download_url(case.known_id, artifact.source)
         return Location(url=answers.download_url(request, (yield request)))
 
     def finish(self, case: Case) -> Flow[None]:
@@ -393,7 +392,7 @@ def _is_from_before(case: Case, entry: Entry, listed_at: datetime | None) -> boo
 def _settled(case: Case, progress: Progress) -> Flow[Progress]:
     """Confirm that a case whose list entry counts as finished has processed the files that were uploaded."""
     try:
-        files = yield from flows.search_files(_case_id(case))
+        files = yield from flows.search_files(case.known_id)
     except ThrottledError:
         raise
     except (VendorUnavailableError, VendorRejectedError, MalformedAnswerError):
@@ -413,7 +412,7 @@ def _settled(case: Case, progress: Progress) -> Flow[Progress]:
 
 def _files(case: Case, connection: DocsumoConnection) -> Flow[Sequence[File]]:
     """Search the case's files; if an empty query returns none although there are documents, search by their names."""
-    case_id, query = _case_id(case), connection.artifacts.query
+    case_id, query = case.known_id, connection.artifacts.query
     files = yield from flows.search_files(case_id, query=query, keep=results.FILES)
     if files or query:
         return files
@@ -422,12 +421,6 @@ def _files(case: Case, connection: DocsumoConnection) -> Flow[Sequence[File]]:
         named = yield from flows.search_files(case_id, query=name, keep=f"{results.NAMED}{number}")
         found |= {each.id: each for each in named}
     return list(found.values())
-
-
-def _case_id(case: Case) -> str:
-    if case.case_id is None:
-        raise InvalidCaseError(f"case {case.reference} has no case_id yet")
-    return case.case_id
 
 
 def _waits_for_nothing(case: Case) -> bool:
@@ -464,7 +457,7 @@ def _casetypes(case: Case) -> tuple[str, ...]:
 
 def _find(case: Case, *, since: datetime | None, keep: str | None = None) -> Flow[tuple[str, Entry | None]]:
     """Return a case's type and its list entry; the entry is None if no list has the case."""
-    case_id = _case_id(case)
+    case_id = case.known_id
     for casetype in _casetypes(case):
         found = yield from flows.find_cases(_with(_of(case), casetype), {case_id}, since=since, keep=keep)
         if case_id in found:

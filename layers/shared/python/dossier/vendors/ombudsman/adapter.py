@@ -134,7 +134,7 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
     def upload(self, case: Case, batch: Sequence[int]) -> Flow[Uploaded]:
         """Upload one evidence document (guide, "Step 2")."""
         (document,) = case.batch(batch)
-        request = requests.upload(_case_id(case), document)
+        request = requests.upload(case.known_id, document)
         reply = yield request
         document_id = identifier(read_object(request, reply).get("document_id"))
         if document_id is None:
@@ -153,7 +153,7 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         (document,) = case.batch(batch)
         if intent.adopt is not None:
             check_named(intent.adopt, intent, case.documents)
-            request = requests.evidence(_case_id(case), intent.adopt)
+            request = requests.evidence(case.known_id, intent.adopt)
             document_id = identifier(read_object(request, (yield request)).get("document_id")) or intent.adopt
             check_named(document_id, intent, case.documents)
             return Uploaded(case_id=case.case_id, document_ids={document.index: document_id})
@@ -186,7 +186,7 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         """Request each pending evidence document (guide, "Step 2b")."""
         states: dict[str, DocumentState] = {}
         for document_id in pending:
-            request = requests.evidence(_case_id(case), document_id)
+            request = requests.evidence(case.known_id, document_id)
             reply = yield request
             states[document_id] = document_state(read_object(request, reply))
         named = DOCUMENT_RUNNING | DOCUMENT_ENDED.keys()
@@ -203,9 +203,9 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         """
         found: dict[str, Progress] = {}
         for case in cases:
-            request = requests.case(_case_id(case))
+            request = requests.case(case.known_id)
             reply = yield request
-            found[_case_id(case)] = _progress(read_object(request, reply))
+            found[case.known_id] = _progress(read_object(request, reply))
         return found
 
     def process(self, case: Case) -> Flow[None]:
@@ -226,7 +226,7 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         failed = [each.name for each in case.documents if each.failed or (each.document_id or "") in failed_ids]
         if failed and case.connection.on_failed_document == "stop":
             raise CaseFailedError(f"the vendor could not process {', '.join(failed)}: the case is not assessed")
-        request = requests.process(_case_id(case))
+        request = requests.process(case.known_id)
         reply = yield request
         try:
             read(request, reply)
@@ -245,7 +245,7 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
 
         The files are named after the documents, so two names may be equal.
         """
-        case_id = _case_id(case)
+        case_id = case.known_id
         named = [(each.document_id, each.name) for each in case.documents if each.document_id is not None]
         if not case.documents:
             answer = yield from self._case(case)
@@ -295,15 +295,9 @@ class Ombudsman(Vendor[OmbudsmanConnection]):
         return f"the key is accepted (tenant {self.connection.tenant})"
 
     def _case(self, case: Case) -> Flow[dict[str, Any]]:
-        request = requests.case(_case_id(case))
+        request = requests.case(case.known_id)
         reply = yield request
         return read_object(request, reply)
-
-
-def _case_id(case: Case) -> str:
-    if case.case_id is None:
-        raise InvalidCaseError(f"case {case.reference} has no case_id yet")
-    return case.case_id
 
 
 def _progress(answer: Mapping[str, Any]) -> Progress:
